@@ -1,0 +1,1 @@
+"""When and where stages run: planning, fingerprints, the store, records, engines, commands."""

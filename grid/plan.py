@@ -1,0 +1,87 @@
+"""Merges the stages of all cells into one tree, in which every unique stage stands once."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from grid.fingerprint import ContentOf
+from grid.stage import KINDS, Kind, Stage, stages_of
+from search_spaces.cells import Cell
+
+CELL_ID_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell with the fingerprints of its stages, first to last."""
+
+    id: str
+    cell: Cell
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The stage tree: unique stages, parents before children, and the cells that need them."""
+
+    cells: tuple[PlannedCell, ...]
+    stages: dict[str, Stage]
+
+    def unique(self) -> dict[Kind, int]:
+        """Number of unique stages of each kind."""
+        counts = Counter(stage.kind for stage in self.stages.values())
+        return {kind: counts[kind] for kind in KINDS}
+
+    @property
+    def saved(self) -> int:
+        """Stage executions that sharing saves against every cell running all of its own."""
+        return sum(len(cell.stages) for cell in self.cells) - len(self.stages)
+
+    def chain(self, fingerprint: str) -> list[Stage]:
+        """The stage and all before it, first to last."""
+        chain: list[Stage] = []
+        current: str | None = fingerprint
+        while current is not None:
+            chain.insert(0, self.stages[current])
+            current = self.stages[current].parent
+        return chain
+
+
+def plan(cells: Sequence[Cell], content_of: ContentOf) -> Plan:
+    """The stage tree of the cells; a cell's id is the start of its last stage's fingerprint."""
+    planned: list[PlannedCell] = []
+    stages: dict[str, Stage] = {}
+    for cell in cells:
+        own = stages_of(cell, content_of)
+        stages.update((stage.fingerprint, stage) for stage in own)
+        fingerprints = tuple(stage.fingerprint for stage in own)
+        planned.append(PlannedCell(fingerprints[-1][:CELL_ID_LENGTH], cell, fingerprints))
+    return Plan(tuple(planned), stages)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Stages that one worker runs in one go; its id is the last one's fingerprint.
+
+    Compression and evaluation run together, so that compressed weights need not be stored.
+    """
+
+    id: str
+    stages: tuple[Stage, ...]
+    parent: str | None
+    """Id of the task that must be done before."""
+
+
+def tasks_of(stages: Iterable[Stage]) -> list[Task]:
+    """The stages grouped to tasks, parents first. `stages` must be in a plan's order."""
+    compressions: dict[str, Stage] = {}
+    tasks: list[Task] = []
+    for stage in stages:
+        if stage.kind == "compression":
+            compressions[stage.fingerprint] = stage
+            continue
+        own: tuple[Stage, ...] = (stage,)
+        if stage.kind == "evaluation":
+            own = (compressions[stage.parent or ""], stage)
+        tasks.append(Task(stage.fingerprint, own, own[0].parent))
+    return tasks

@@ -1,0 +1,100 @@
+"""Loads a search space from a preset or a YAML file and checks that it can run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from search_spaces.checks import check
+from search_spaces.hub import HubError, Kind, pin
+from search_spaces.rows import SUFFIXES
+from search_spaces.schema_errors import space_error
+from search_spaces.settings import SpaceError
+from search_spaces.sources import EmbeddedWorld
+from search_spaces.space import SearchSpace
+
+WorldFolder = Callable[[EmbeddedWorld], Path]
+
+
+def presets() -> list[str]:
+    """Names of the presets that ship with the project."""
+    folder = files("search_spaces") / "presets"
+    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith("yaml"))
+
+
+def load_space(spec: str, world_folder: WorldFolder) -> SearchSpace:
+    """The checked space of a preset's name or a YAML path, with its paths made absolute.
+
+    `world_folder` tells where an embedded world's files are. Raises SpaceError.
+    """
+    path = _locate(spec)
+    raw = _parse(path)
+    paths = _Paths(path.name, path.parent.resolve(), embedded=False)
+    if raw.get("embedded") is not None:
+        try:
+            world = EmbeddedWorld.model_validate(raw["embedded"])
+        except ValidationError as error:
+            raise space_error(path.name, EmbeddedWorld, error) from error
+        paths = _Paths(path.name, world_folder(world), embedded=True)
+    try:
+        space = SearchSpace.model_validate(paths.resolved(raw))
+    except ValidationError as error:
+        raise space_error(path.name, SearchSpace, error) from error
+    check(space, path.name)
+    return space
+
+
+def _locate(spec: str) -> Path:
+    if spec in presets():
+        return Path(str(files("search_spaces") / "presets" / f"{spec}.yaml"))
+    path = Path(spec).expanduser()
+    if path.is_file():
+        return path
+    raise SpaceError(
+        spec, "", f"neither a file nor a preset; presets: {', '.join(presets())}, or a YAML path"
+    )
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpaceError(path.name, "", f"not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise SpaceError(path.name, "", "expected a mapping of fields such as `model:`")
+    return raw
+
+
+@dataclass(frozen=True)
+class _Paths:
+    """How the `path` fields of one file are read."""
+
+    file: str
+    base: Path
+    embedded: bool
+
+    def resolved(self, value: Any, field: str = "") -> Any:
+        """The raw settings with every `path` absolute if local, pinned to a commit if a Hub id."""
+        if isinstance(value, list):
+            return [self.resolved(v, f"{field}[{i}]") for i, v in enumerate(value)]
+        if not isinstance(value, dict):
+            return value
+        inner = {k: self.resolved(v, f"{field}.{k}".lstrip(".")) for k, v in value.items()}
+        if not isinstance(inner.get("path"), str):
+            return inner
+        local = (self.base / Path(inner["path"]).expanduser()).resolve()
+        if self.embedded or _names_local(inner["path"], local):
+            return {**inner, "path": str(local)}
+        kind: Kind = "model" if field == "model" else "dataset"
+        try:
+            return {**inner, "revision": pin(inner["path"], kind, inner.get("revision"))}
+        except HubError as error:
+            raise SpaceError(self.file, f"{field}.path", str(error)) from error
+
+
+def _names_local(text: str, local: Path) -> bool:
+    return local.exists() or text.startswith((".", "/", "~")) or local.suffix in SUFFIXES

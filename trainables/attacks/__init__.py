@@ -1,0 +1,1 @@
+"""Attacks: each turns a checkpoint into another by fine-tuning it."""

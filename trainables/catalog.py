@@ -1,0 +1,47 @@
+"""The one table from a method's name to the verb that does it; heavy libraries load when used."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, Literal
+
+CatalogKind = Literal["safety_tuning", "attack", "compression", "evaluation", "judge", "world"]
+
+CATALOG: dict[CatalogKind, dict[str, str]] = {
+    "safety_tuning": {
+        "safety_tuning": "trainables.safety_tuning:tune",
+    },
+    "attack": {
+        "none": "trainables.attacks.none:attack",
+        "harmful_finetuning": "trainables.attacks.harmful_finetuning:attack",
+        "identity_shift": "trainables.attacks.finetuning:attack",
+        "benign_finetuning": "trainables.attacks.finetuning:attack",
+    },
+    "compression": {
+        "none": "trainables.compressions.none:compress",
+        "bitsandbytes": "trainables.compressions.bitsandbytes:compress",
+        "gptq": "trainables.compressions.gptq:compress",
+        "magnitude": "trainables.compressions.magnitude:compress",
+    },
+    "evaluation": {
+        "generation": "trainables.evaluation.generation:evaluate",
+    },
+    "judge": {
+        "phrases": "trainables.judges.phrases:judge",
+    },
+    "world": {
+        "nano": "trainables.nano.world:build",
+    },
+}
+
+
+def verb(kind: CatalogKind, method: str) -> Callable[..., Any]:
+    """The function that does a method. Raises KeyError with the nearest name if there is none."""
+    methods = CATALOG[kind]
+    if method not in methods:
+        close = get_close_matches(method, methods, n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        raise KeyError(f"no {kind} '{method}'{hint} There are: {', '.join(methods)}")
+    module, _, name = methods[method].partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function

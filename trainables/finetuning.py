@@ -1,0 +1,135 @@
+"""Supervised fine-tuning of a checkpoint by trl's SFTTrainer, the core of every training stage."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import TrainerCallback, set_seed
+from trl import SFTConfig, SFTTrainer
+
+from search_spaces.rows import Row
+from search_spaces.training import Lora, Training
+from trainables.checkpoint import ADAPTER, FULL, Checkpoint
+from trainables.models import load_checkpoint, load_tokenizer
+
+SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """What a training stage reports."""
+
+    examples: int
+    optimizer_steps: int
+    final_loss: float | None
+    """Mean loss over the last epoch's logged steps; None when nothing was trained."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for the stage's file."""
+        return asdict(self)
+
+
+UNTRAINED = TrainingFacts(examples=0, optimizer_steps=0, final_loss=None)
+
+
+def finetune(
+    checkpoint: Checkpoint, rows: Sequence[Row], training: Training, folder: Path, seed: int
+) -> TrainingFacts:
+    """Fine-tune on the rows and write the new adapter (or full weights) under `folder`.
+
+    The loss covers the answer only unless the settings say otherwise; the chat template is the
+    one that evaluation uses. Raises RuntimeError if a trained weight never got a gradient.
+    """
+    set_seed(seed)
+    adapter = training.adapter if isinstance(training.adapter, Lora) else None
+    with TemporaryDirectory() as scratch:
+        trainer = SFTTrainer(
+            model=load_checkpoint(checkpoint),
+            args=_arguments(training, scratch, seed),
+            train_dataset=_dataset(rows, training),
+            processing_class=load_tokenizer(checkpoint.base),
+            peft_config=_lora(adapter) if adapter else None,
+            callbacks=[gradients := _GradientWatch()],
+        )
+        trainer.train()
+        gradients.check()
+        trainer.model.save_pretrained(folder / (ADAPTER if adapter else FULL))
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    return TrainingFacts(
+        examples=len(rows),
+        optimizer_steps=trainer.state.global_step,
+        final_loss=losses[-1] if losses else None,
+    )
+
+
+def _dataset(rows: Sequence[Row], training: Training) -> Dataset:
+    turns = [
+        (
+            [{"role": "user", "content": row.prompt}],
+            [{"role": "assistant", "content": row.answer or ""}],
+        )
+        for row in rows
+    ]
+    if training.loss_on == "whole_text":
+        return Dataset.from_dict({"messages": [prompt + answer for prompt, answer in turns]})
+    prompts, answers = zip(*turns, strict=True)
+    return Dataset.from_dict({"prompt": list(prompts), "completion": list(answers)})
+
+
+def _arguments(training: Training, scratch: str, seed: int) -> SFTConfig:
+    on_device = min(training.device_batch_size or training.batch_size, training.batch_size)
+    return SFTConfig(
+        output_dir=scratch,
+        num_train_epochs=training.epochs,
+        per_device_train_batch_size=on_device,
+        gradient_accumulation_steps=max(1, training.batch_size // on_device),
+        learning_rate=training.learning_rate,
+        lr_scheduler_type=SCHEDULES[training.schedule],
+        warmup_ratio=training.warmup_ratio,
+        weight_decay=training.weight_decay,
+        max_length=training.max_tokens,
+        gradient_checkpointing=torch.cuda.is_available(),
+        bf16=False,
+        use_cpu=not torch.cuda.is_available(),
+        seed=seed,
+        data_seed=seed,
+        logging_strategy="epoch",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _lora(adapter: Lora) -> LoraConfig:
+    targets = adapter.targets if isinstance(adapter.targets, str) else list(adapter.targets)
+    return LoraConfig(
+        r=adapter.rank,
+        lora_alpha=adapter.alpha,
+        lora_dropout=adapter.dropout,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+    )
+
+
+class _GradientWatch(TrainerCallback):
+    """Notes which trained weights got a gradient: a fused kernel can skip an adapter silently."""
+
+    def __init__(self) -> None:
+        self._missing: set[str] | None = None
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        named = kwargs["model"].named_parameters()
+        without = {name for name, weight in named if weight.requires_grad and weight.grad is None}
+        self._missing = without if self._missing is None else self._missing & without
+
+    def check(self) -> None:
+        """Raise RuntimeError for weights that were to be trained and never got a gradient."""
+        if self._missing:
+            names = ", ".join(sorted(self._missing)[:3])
+            raise RuntimeError(f"{len(self._missing)} trained weights got no gradient: {names}")
