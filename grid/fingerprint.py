@@ -26,7 +26,8 @@ def canonical_json(value: Any) -> str:
 
 
 def canonical(value: Any, content_of: ContentOf) -> Any:
-    """Settings as plain values, with every source's path replaced by its content's hash."""
+    """Settings as plain values: a source's path becomes its content's hash, a method's VERSION
+    is told with its fields."""
     if isinstance(value, DataSource | ModelSource):
         fields = {k: canonical(getattr(value, k), content_of) for k in type(value).model_fields}
         for located in ("path", "revision", "subset", "split"):
@@ -34,7 +35,9 @@ def canonical(value: Any, content_of: ContentOf) -> Any:
                 fields.pop(located, None)
         return {**fields, "content": content_of(value)}
     if isinstance(value, BaseModel):
-        return {k: canonical(getattr(value, k), content_of) for k in type(value).model_fields}
+        fields = {k: canonical(getattr(value, k), content_of) for k in type(value).model_fields}
+        version = getattr(type(value), "VERSION", None)
+        return fields if version is None else {**fields, "version": version}
     if isinstance(value, dict):
         return {k: canonical(v, content_of) for k, v in value.items()}
     if isinstance(value, tuple | list):

@@ -30,10 +30,13 @@ class Schedule:
 
     def add(self, tasks: Iterable[Task], published: Collection[str] = ()) -> None:
         """Take in tasks, parents first; those in `published` count as done."""
-        new = [task for task in tasks if task.id not in self.tasks]
-        for task in new:
+        new: list[Task] = []
+        for task in tasks:
+            if task.id in self.tasks:
+                continue
             if task.parent is not None and task.parent not in self.tasks:
                 raise ValueError(f"task {task.id} came before its parent {task.parent}")
+            new.append(task)
             self.tasks[task.id] = task
             self._order[task.id] = len(self._order)
             if task.parent is not None:
@@ -44,9 +47,11 @@ class Schedule:
                 self.failed[task.id] = self.failed[task.parent]
         for task in reversed(new):
             self._lengthen(task)
-        for task in new:
-            if self._is_ready(task):
-                self._queue(task)
+        # tasks that wait already may have become heads of longer paths
+        ready = [task_id for *_, task_id in self._ready]
+        self._ready.clear()
+        for task_id in ready + [task.id for task in new if self._is_ready(task)]:
+            self._queue(self.tasks[task_id])
 
     def launch(self) -> Task | None:
         """The next task to run, now counted as running; None while none is ready."""

@@ -43,8 +43,6 @@ def stages_of(cell: Cell, content_of: ContentOf) -> tuple[Stage, ...]:
         parent = stages[-1].fingerprint if stages else None
         payload: dict[str, Any] = {
             "kind": kind,
-            "method": settings.method,
-            "version": settings.VERSION,
             "settings": canonical(settings, content_of),
             "seed": cell.seed,
             "parent": parent or root,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
 from search_spaces.attacks import FineTuningAttack, HarmfulFinetuning
 from search_spaces.compressions import Gptq
@@ -11,6 +12,7 @@ from search_spaces.sources import DataSource
 from search_spaces.space import SearchSpace
 from search_spaces.weight_shapes import linear_shapes
 
+GPTQ_GROUP_SIZES: tuple[int, ...] = get_args(Gptq.model_fields["group_size"].annotation)
 GPTQ_OUTPUT_MULTIPLE = 16
 
 
@@ -65,7 +67,9 @@ def _missing_model(space: SearchSpace) -> Iterator[tuple[str, str]]:
     folder = Path(space.model.path)
     if space.embedded or not space.model.is_local:
         return
-    if not (folder / "config.json").is_file():
+    if not folder.is_dir():
+        yield "model.path", f"{folder}: no such folder; allowed: a Hugging Face model folder"
+    elif not (folder / "config.json").is_file():
         yield "model.path", f"{folder}: not a Hugging Face model folder (no config.json)"
 
 
@@ -101,7 +105,7 @@ def _doses(space: SearchSpace, counts: dict[str, int]) -> Iterator[tuple[str, st
     tuning = space.safety_tuning
     for i, dose in enumerate(tuning.doses):
         if dose < 0:
-            yield f"safety_tuning.doses[{i}]", f"{dose} is below 0"
+            yield f"safety_tuning.doses[{i}]", f"{dose} is refused; allowed: 0 or more"
         for form in tuning.forms:
             yield from _too_large(
                 f"safety_tuning.doses[{i}]", dose, counts, f"safety_tuning.safety.{form}"
@@ -127,29 +131,38 @@ def _too_large(
     field: str, wanted: int, counts: dict[str, int], data: str
 ) -> Iterator[tuple[str, str]]:
     if wanted > counts.get(data, wanted):
-        yield field, f"{wanted} rows wanted, {data} has {counts[data]}; at most {counts[data]}"
+        most = counts[data]
+        yield field, f"{wanted} is more than the {most} rows of {data}; allowed: at most {most}"
 
 
 def _group_sizes(space: SearchSpace) -> Iterator[tuple[str, str]]:
     folder = Path(space.model.path)
     if not space.model.is_local or not (folder / "config.json").is_file():
         return
-    shapes = linear_shapes(folder)
+    try:
+        shapes = linear_shapes(folder)
+    except (ValueError, OSError) as error:
+        yield "model.path", f"{folder}: a file of the model cannot be read: {error}"
+        return
     for i, compression in enumerate(space.compressions):
-        if not isinstance(compression, Gptq):
-            continue
-        group = compression.group_size
-        for name, (outputs, inputs) in shapes.items():
-            if inputs % group:
-                fitting = [g for g in (32, 64, 128, 256) if inputs % g == 0]
-                yield (
-                    f"compressions[{i}].group_size",
-                    f"{group} does not divide the {inputs} inputs of {name}; "
-                    f"allowed for it: {', '.join(map(str, fitting)) or 'none'}",
-                )
-            if outputs % GPTQ_OUTPUT_MULTIPLE:
-                yield (
-                    f"compressions[{i}].method",
-                    f"gptq needs output widths that are multiples of {GPTQ_OUTPUT_MULTIPLE}, "
-                    f"and {name} has {outputs}; use bitsandbytes or magnitude",
-                )
+        if isinstance(compression, Gptq):
+            yield from _gptq_shapes(f"compressions[{i}]", compression.group_size, shapes)
+
+
+def _gptq_shapes(
+    field: str, group: int, shapes: dict[str, tuple[int, int]]
+) -> Iterator[tuple[str, str]]:
+    fitting = [g for g in GPTQ_GROUP_SIZES if all(n % g == 0 for _, n in shapes.values())]
+    for name, (outputs, inputs) in shapes.items():
+        if inputs % group:
+            yield (
+                f"{field}.group_size",
+                f"{group} does not divide the {inputs} inputs of {name}; "
+                f"allowed: {', '.join(map(str, fitting)) or 'none fits every layer'}",
+            )
+        if outputs % GPTQ_OUTPUT_MULTIPLE:
+            yield (
+                f"{field}.method",
+                f"gptq needs output widths that are multiples of {GPTQ_OUTPUT_MULTIPLE}, "
+                f"and {name} has {outputs}; use bitsandbytes or magnitude",
+            )

@@ -22,12 +22,12 @@ def pin(repository: str, kind: Kind, revision: str | None) -> str:
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
-    cached = huggingface_hub.try_to_load_from_cache(
-        repository, "config.json", revision=revision or "main", repo_type=kind
-    )
-    if isinstance(cached, str):
-        return Path(cached).parent.name
     try:
+        cached = huggingface_hub.try_to_load_from_cache(
+            repository, "config.json", revision=revision or "main", repo_type=kind
+        )
+        if isinstance(cached, str):
+            return Path(cached).parent.name
         info = huggingface_hub.HfApi().repo_info(
             repository, repo_type=kind, revision=revision, timeout=10
         )

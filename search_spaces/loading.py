@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def load_space(spec: str, world_folder: WorldFolder) -> SearchSpace:
         try:
             world = EmbeddedWorld.model_validate(raw["embedded"])
         except ValidationError as error:
-            raise space_error(path.name, EmbeddedWorld, error) from error
+            raise space_error(path.name, EmbeddedWorld, error, within="embedded") from error
         paths = _Paths(path.name, world_folder(world), embedded=True)
     try:
         space = SearchSpace.model_validate(paths.resolved(raw))
@@ -54,8 +55,12 @@ def _locate(spec: str) -> Path:
     path = Path(spec).expanduser()
     if path.is_file():
         return path
+    close = get_close_matches(spec, presets(), n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
     raise SpaceError(
-        spec, "", f"neither a file nor a preset; presets: {', '.join(presets())}, or a YAML path"
+        spec,
+        "",
+        f"neither a file nor a preset; {hint}allowed: a YAML path or one of {', '.join(presets())}",
     )
 
 
@@ -63,7 +68,8 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpaceError(path.name, "", f"not valid YAML: {' '.join(str(error).split())}") from error
+        problem = " ".join(str(error).split())
+        raise SpaceError(path.name, "", f"not valid YAML: {problem}") from error
     if not isinstance(raw, dict):
         raise SpaceError(path.name, "", "expected a mapping of fields such as `model:`")
     return raw

@@ -5,11 +5,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from search_spaces.settings import Settings
-from search_spaces.sources import Columns, DataSource
+from search_spaces.sources import DataSource
 from search_spaces.training import Training
 
 SafetyForm = Literal["instruction", "question"]
-ALPACA = Columns(prompt="instruction", input="input", answer="output")
 
 
 class SafetyTuning(Settings):

@@ -8,76 +8,107 @@ from pydantic import ValidationError
 
 from search_spaces.settings import Settings, SpaceError
 
+MAPPING_EXPECTED = ("model_type", "model_attributes_type", "dict_type")
+LIST_EXPECTED = ("tuple_type", "list_type")
+UNKNOWN_KEY = ("extra_forbidden", "invalid_key")
 
-def space_error(file: str, root: type[Settings], error: ValidationError) -> SpaceError:
-    """The first problem as a SpaceError, with the number of further ones."""
-    details = error.errors()
-    first = details[0]
-    location = first["loc"]
-    message = _message(root, location, first)
-    if len(details) > 1:
-        message += f" (and {len(details) - 1} more)"
-    return SpaceError(file, _field(root, location), message)
+Location = tuple[int | str, ...]
 
 
-def _message(root: type[Settings], location: tuple[int | str, ...], detail: Any) -> str:
+def space_error(
+    file: str, root: type[Settings], error: ValidationError, within: str = ""
+) -> SpaceError:
+    """The first problem as a SpaceError, with the number of other fields that have one.
+
+    `within` is the field that holds `root`; empty where `root` is the whole file.
+    """
+    details: list[Any] = list(error.errors())
+    fields = [_field(root, detail) for detail in details]
+    first = fields[0]
+    same = [detail for detail, field in zip(details, fields, strict=True) if field == first]
+    # a member of a union that was not meant complains about the field around the real problem
+    others = {field for field in fields if field != first and not first.startswith(f"{field}.")}
+    message = _message(root, same)
+    if others:
+        message += f" (and {len(others)} more)"
+    return SpaceError(file, f"{within}.{first}".strip("."), message)
+
+
+def _message(root: type[Settings], details: list[Any]) -> str:
+    """What is wrong with one field; several details are the members of a union, each refusing."""
+    detail = details[0]
     kind, value = detail["type"], detail["input"]
-    if kind == "extra_forbidden":
-        allowed = _allowed_keys(root, location[:-1])
-        close = get_close_matches(str(location[-1]), allowed, n=1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        return f"unknown key; {hint}allowed: {', '.join(allowed)}"
+    _, types = _walk(root, detail["loc"][:-1] if kind in UNKNOWN_KEY else detail["loc"])
+    if kind in UNKNOWN_KEY:
+        key, keys = str(detail["loc"][-1]), _keys(types)
+        return f"unknown key; {_nearest(key, keys)}allowed: {', '.join(keys) or 'none'}"
     if kind == "missing":
         return "missing; it has no default"
+    if kind == "union_tag_not_found":
+        return f"missing; allowed: {', '.join(_tags(types))}"
     if kind == "union_tag_invalid":
-        close = get_close_matches(detail["ctx"]["tag"], detail["ctx"]["expected_tags"], n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        return f"unknown method '{detail['ctx']['tag']}'; {hint}allowed: " + (
-            detail["ctx"]["expected_tags"]
+        tag = detail["ctx"]["tag"]
+        return (
+            f"unknown method '{tag}'; {_nearest(tag, _tags(types))}"
+            f"allowed: {', '.join(_tags(types))}"
         )
-    text = detail["msg"].removeprefix("Value error, ").replace("Input should be", "allowed:")
-    return text if isinstance(value, dict | list) else f"{value!r} is refused; {text}"
+    if kind == "too_short":
+        return "empty; at least one item is needed"
+    text = " or ".join(dict.fromkeys(_wanted(d, types) for d in details))
+    if isinstance(value, dict | list):
+        return text
+    return f"{'null' if value is None else repr(value)} is refused; {text}"
 
 
-def _field(root: type[Settings], location: tuple[int | str, ...]) -> str:
+def _wanted(detail: Any, types: list[Any]) -> str:
+    if detail["type"] in MAPPING_EXPECTED:
+        keys = ", ".join(_keys(types))
+        return f"allowed: a mapping of {keys}" if keys else "allowed: a mapping"
+    if detail["type"] in LIST_EXPECTED:
+        return "allowed: a list"
+    text = str(detail["msg"]).removeprefix("Value error, ")
+    return text.split(", unable to ")[0].replace("Input should be", "allowed:")
+
+
+def _nearest(name: str, allowed: list[str]) -> str:
+    close = get_close_matches(name, allowed, n=1)
+    return f"did you mean '{close[0]}'? " if close else ""
+
+
+def _field(root: type[Settings], detail: Any) -> str:
     """`compressions[1].bits`, leaving out the tags that pydantic adds for union members."""
+    location = detail["loc"]
+    if detail["type"] in UNKNOWN_KEY:
+        return f"{_walk(root, location[:-1])[0]}.{location[-1]}".removeprefix(".")
+    text, _ = _walk(root, location)
+    return f"{text}.method" if detail["type"].startswith("union_tag_") else text
+
+
+def _walk(root: type[Settings], location: Location) -> tuple[str, list[Any]]:
+    """The name of the field at the location and the types that it may have."""
     text = ""
     current: list[Any] = [root]
     for part in location:
         inner = _step(current, part)
-        if inner is None:
-            continue
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
-        current = inner
-    return text.removeprefix(".")
-
-
-def _allowed_keys(root: type[Settings], location: tuple[int | str, ...]) -> list[str]:
-    current: list[Any] = [root]
-    for part in location:
-        inner = _step(current, part)
-        if inner is None:
-            current = [t for t in current if _has_tag(t, part)] or current
-        else:
+        if inner:
+            text += f"[{part}]" if isinstance(part, int) else f".{part}"
             current = inner
-    models = [t for t in current if isinstance(t, type) and issubclass(t, Settings)]
-    return list(dict.fromkeys(name for model in models for name in model.model_fields))
+        else:
+            current = [kind for kind in current if _has_tag(kind, part)] or current
+    return text.removeprefix("."), current
 
 
-def _step(types: list[Any], part: int | str) -> list[Any] | None:
-    """The types one step down, or None where the part is a union tag, not a key."""
+def _step(types: list[Any], part: int | str) -> list[Any]:
+    """The types one step down; none where the part is a union's tag, not a key."""
     found: list[Any] = []
     for kind in types:
         if isinstance(part, int) and get_origin(kind) is tuple:
             found += _members(get_args(kind)[0])
-        elif isinstance(kind, type) and issubclass(kind, Settings):
-            if part in kind.model_fields:
-                found += _members(kind.model_fields[str(part)].annotation)
-            elif not any(_has_tag(t, part) for t in types) and isinstance(part, str):
-                found += [object]
+        elif _is_settings(kind) and part in kind.model_fields:
+            found += _members(kind.model_fields[part].annotation)
         elif get_origin(kind) is dict:
             found += _members(get_args(kind)[1])
-    return found or None
+    return found
 
 
 def _members(annotation: Any) -> list[Any]:
@@ -89,9 +120,24 @@ def _members(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _has_tag(kind: Any, tag: int | str) -> bool:
-    if not (isinstance(kind, type) and issubclass(kind, Settings)):
-        return False
-    field = kind.model_fields.get("method")
+def _keys(types: list[Any]) -> list[str]:
+    models = [kind for kind in types if _is_settings(kind)]
+    return list(dict.fromkeys(name for model in models for name in model.model_fields))
+
+
+def _tags(types: list[Any]) -> list[str]:
+    return [tag for kind in types for tag in _own_tags(kind)]
+
+
+def _own_tags(kind: Any) -> tuple[str, ...]:
+    field = kind.model_fields.get("method") if _is_settings(kind) else None
     literal = field.annotation if field else None
-    return kind.__name__ == tag or (get_origin(literal) is Literal and tag in get_args(literal))
+    return get_args(literal) if get_origin(literal) is Literal else ()
+
+
+def _has_tag(kind: Any, tag: int | str) -> bool:
+    return _is_settings(kind) and (kind.__name__ == tag or tag in _own_tags(kind))
+
+
+def _is_settings(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Settings)

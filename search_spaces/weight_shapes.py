@@ -31,5 +31,7 @@ def _is_linear(name: str) -> bool:
 def _header(file: Path) -> dict[str, dict[str, list[int]]]:
     with file.open("rb") as stream:
         size = int.from_bytes(stream.read(8), "little")
+        if size > file.stat().st_size:
+            raise ValueError(f"{file.name} is not a safetensors file")
         header: dict[str, dict[str, list[int]]] = json.loads(stream.read(size))
         return header

@@ -5,7 +5,10 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, Literal
 
-CatalogKind = Literal["safety_tuning", "attack", "compression", "evaluation", "judge", "world"]
+CatalogKind = Literal[
+    "safety_tuning", "attack", "compression", "evaluation", "judge",
+    "world", "world_data", "world_version",
+]  # fmt: skip
 
 CATALOG: dict[CatalogKind, dict[str, str]] = {
     "safety_tuning": {
@@ -31,6 +34,12 @@ CATALOG: dict[CatalogKind, dict[str, str]] = {
     },
     "world": {
         "nano": "trainables.nano.world:build",
+    },
+    "world_data": {
+        "nano": "trainables.nano.world:add_data",
+    },
+    "world_version": {
+        "nano": "trainables.nano.world:version",
     },
 }
 

@@ -90,7 +90,7 @@ def _arguments(training: Training, scratch: str, seed: int) -> SFTConfig:
         gradient_accumulation_steps=max(1, training.batch_size // on_device),
         learning_rate=training.learning_rate,
         lr_scheduler_type=SCHEDULES[training.schedule],
-        warmup_ratio=training.warmup_ratio,
+        warmup_steps=training.warmup_ratio,  # below 1, a share of all steps
         weight_decay=training.weight_decay,
         max_length=training.max_tokens,
         gradient_checkpointing=torch.cuda.is_available(),

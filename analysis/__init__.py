@@ -1,0 +1,1 @@
+"""So what: reads Parquet and answers. Imports neither torch nor ray."""

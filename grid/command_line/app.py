@@ -1,0 +1,164 @@
+"""The `trilemma` command: plan, run, status, front, nano."""
+
+import json
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from grid.command_line import tables
+from search_spaces.settings import SpaceError
+
+EXIT_FAILED = 1
+EXIT_REFUSED = 2
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="How helpful, how safe and how cheap is a language model after safety tuning, an attack "
+    "and compression: one joint grid on Ray, read as a Pareto front.",
+)
+out = Console()
+
+
+class Engine(str, Enum):
+    """Where stages run."""
+
+    ray = "ray"
+    local = "local"
+
+
+Space = Annotated[str, typer.Argument(help="A preset (nano, smoke) or the path of a YAML file.")]
+StudyFolder = Annotated[str, typer.Argument(help="A study's folder or URI.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """Options of every command; `main` reads --debug."""
+
+
+@app.command(epilog="Example: trilemma plan nano --json")
+def plan(
+    space: Space,
+    study: Annotated[
+        str | None,
+        typer.Option(help="A study of this space: tells what is missing and how long it takes."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a search space would run, without running it."""
+    from grid.command_line.planning import summarize
+
+    summary = summarize(space, study)
+    print(json.dumps(summary, indent=1)) if as_json else out.print(tables.plan_table(summary))
+
+
+@app.command(epilog="Example: trilemma run nano --study studies/first")
+def run(
+    space: Space,
+    study: Annotated[str, typer.Option(help="The study's folder or URI; run again to resume.")],
+    engine: Annotated[Engine, typer.Option(help="ray, or local: in this process.")] = Engine.ray,
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="Ray: stages at once; default: as resources allow.")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Ray: a cluster's address; default: RAY_ADDRESS, else a Ray of its own."),
+    ] = None,
+) -> None:
+    """Run every missing stage of a search space and show the front."""
+    from grid.command_line.running import run_space
+
+    final = run_space(space, study, engine.value, slots, address)
+    show_front(study)
+    out.print(tables.files_note(study), highlight=False, soft_wrap=True)
+    if final.cells_failed:
+        out.print(tables.failures_table(_records(study)))
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command(epilog="Example: trilemma status studies/first")
+def status(study: StudyFolder, as_json: AsJson = False) -> None:
+    """Show what a study has done, what is missing and what failed."""
+    from grid.command_line.planning import study_status
+
+    summary = study_status(study)
+    if as_json:
+        print(json.dumps(summary, indent=1))
+        return
+    out.print(tables.status_table(summary))
+    if summary["cells"]["failed"]:
+        out.print(tables.failures_table(_records(study)))
+
+
+@app.command(epilog="Example: trilemma front studies/first --json")
+def front(study: StudyFolder, as_json: AsJson = False) -> None:
+    """Show the cells that no other cell dominates on the study's objectives."""
+    show_front(study, as_json)
+
+
+@app.command(epilog="Example: trilemma nano nano_world --seed 1")
+def nano(
+    folder: Annotated[Path, typer.Argument(help="Where the model and data files go.")],
+    seed: Annotated[int, typer.Option(min=0, help="Another seed makes another world.")] = 0,
+) -> None:
+    """Make the embedded nano world: a tiny model and its data, as ordinary files."""
+    from grid.command_line.running import make_world
+
+    make_world("nano", folder, seed)
+    out.print(f"The model is in {folder / 'model'}, the data in {folder / 'data'}.")
+
+
+def show_front(study: str, as_json: bool = False) -> None:
+    """Print a study's front as a table or as JSON."""
+    from analysis.front import front as front_of
+    from grid.study import open_study
+
+    opened = open_study(study)
+    records = _records(study)
+    rows = front_of(records, opened.space.objectives)
+    if as_json:
+        objectives = [objective.model_dump() for objective in opened.space.objectives]
+        print(json.dumps({"objectives": objectives, "cells": rows}, indent=1))
+    else:
+        ok = sum(row["status"] == "ok" for row in records)
+        out.print(tables.front_table(rows, ok, opened.space.objectives))
+
+
+def _records(study: str) -> list[dict[str, object]]:
+    from analysis.loading import load_records
+
+    records = load_records(study)
+    for name in records.unreadable:
+        Console(stderr=True).print(f"warning: records/{name} is unreadable and was left out")
+    return records.rows
+
+
+def main() -> None:
+    """Entry point: one clear line for an error, a traceback only with --debug."""
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    try:
+        app(args=arguments, prog_name="trilemma")
+    except KeyboardInterrupt:
+        _complain("stopped; run the same command again to go on where it stopped")
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        refused = isinstance(error, SpaceError)
+        hint = "" if refused else " (add --debug for the traceback)"
+        text = " ".join(str(error).split()) if refused else f"{type(error).__name__}: {error}"
+        _complain(f"{text}{hint}")
+        sys.exit(EXIT_REFUSED if refused else EXIT_FAILED)
+
+
+def _complain(text: str) -> None:
+    print(f"error: {text}", file=sys.stderr)

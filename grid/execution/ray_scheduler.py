@@ -1,0 +1,130 @@
+"""The scheduler actor: single-flight, longest remaining path first, over Ray tasks."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from grid.execution.coordination import Coordination, Progress
+from grid.execution.work import Assignment, describe, prepare_worker, run_task
+from grid.plan import PlannedCell
+from grid.study import Study
+
+LOOKAHEAD = 1
+"""Tasks submitted beyond the slots, so that a worker never waits for the scheduler."""
+
+
+# GPU workers would otherwise be thrown away after each call, with all that they imported
+@ray.remote(max_calls=0, max_retries=0)
+def _run_stage(assignment: Assignment) -> dict[str, float]:
+    return run_task(assignment)
+
+
+@ray.remote(max_calls=0, max_retries=0)
+def _warm_up(threads: int) -> None:
+    prepare_worker(threads)
+
+
+@ray.remote(num_cpus=0, max_concurrency=1000)
+class Scheduler:
+    """One a run. It alone launches stages; it holds no GPU and no CPU while it waits."""
+
+    def __init__(self, study: Study, slots: int, exclusive: bool) -> None:
+        self._run = Coordination(study, slots, exclusive)
+        self._resources = study.space.resources
+        self._window = slots + LOOKAHEAD
+        self._slots = slots
+        self._flying: set[asyncio.Task[None]] = set()
+        self._ended: dict[str, asyncio.Event] = {}
+        self._idle = asyncio.Event()
+
+    async def warm_up(self) -> None:
+        """Import what stages need in every slot's worker."""
+        threads = self._resources.threads_per_stage
+        await asyncio.gather(
+            *(self._placed(_warm_up).remote(threads) for _ in range(self._slots))
+        )
+
+    async def add(self, cells: list[PlannedCell]) -> None:
+        """Take in cells; one that is known already, or complete, costs nothing."""
+        for cell in cells:
+            self._ended.setdefault(cell.id, asyncio.Event())
+        self._announce(self._run.add(cells))
+        self._launch()
+
+    async def cell(self, cell_id: str) -> dict[str, Any]:
+        """The cell's record, once it has ended."""
+        await self._ended[cell_id].wait()
+        return self._run.record(cell_id) or {"status": self._run.status(cell_id)}
+
+    async def progress(self) -> Progress:
+        """A snapshot to show."""
+        return self._run.progress()
+
+    async def wait(self) -> Progress:
+        """The last snapshot, once everything that was added has ended."""
+        while not self._run.finished:
+            self._idle.clear()
+            await self._idle.wait()
+        return self._run.progress()
+
+    def _launch(self) -> None:
+        while len(self._flying) < self._window:
+            assignment = self._run.launch()
+            if assignment is None:
+                break
+            flight = asyncio.create_task(self._fly(assignment))
+            self._flying.add(flight)
+            flight.add_done_callback(self._flying.discard)
+        if self._run.finished:
+            self._idle.set()
+
+    async def _fly(self, assignment: Assignment) -> None:
+        task = assignment.task
+        try:
+            seconds = await self._executed(assignment)
+        except RayTaskError as error:
+            cause = error.cause if isinstance(error.cause, BaseException) else error
+            ended = self._run.fail(task, _described(cause, error))
+        except RayError as error:
+            ended = self._run.fail(task, f"worker lost: {describe(error)}")
+        else:
+            ended = self._run.succeed(task, seconds)
+        self._announce(ended)
+        with contextlib.suppress(KeyError):
+            self._flying.remove(asyncio.current_task())  # type: ignore[arg-type]
+        self._launch()
+
+    async def _executed(self, assignment: Assignment) -> dict[str, float]:
+        """Repeat a task whose worker or node was lost; a method's own error is never repeated."""
+        for _ in range(self._resources.retries):
+            try:
+                return await self._submit(assignment)
+            except RayTaskError:
+                raise
+            except RayError:
+                continue
+        return await self._submit(assignment)
+
+    async def _submit(self, assignment: Assignment) -> dict[str, float]:
+        seconds: dict[str, float] = await self._placed(_run_stage).remote(assignment)
+        return seconds
+
+    def _placed(self, function: Any) -> Any:
+        return function.options(
+            num_cpus=self._resources.cpus_per_stage, num_gpus=self._resources.gpus_per_stage
+        )
+
+    def _announce(self, cell_ids: list[str]) -> None:
+        for cell_id in cell_ids:
+            self._ended[cell_id].set()
+
+
+def _described(cause: BaseException, error: RayTaskError) -> str:
+    """The method's error; its traceback was left in the worker, so Ray's text names the line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip().startswith("File ")]
+    where = lines[-1].rpartition("/")[2].replace('", line ', ":").partition(",")[0] if lines else ""
+    text = " ".join(str(cause).split("\n")[-1].split()) if cause is error else str(cause)
+    return f"{type(cause).__name__}: {' '.join(text.split())}" + (f" ({where})" if where else "")

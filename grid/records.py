@@ -1,0 +1,131 @@
+"""The records: one immutable Parquet file a cell and attempt; responses first, record last."""
+
+import io
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from grid.plan import PlannedCell
+from grid.stage import KINDS, Kind
+from grid.storage import Storage
+from grid.store import StageResult
+from search_spaces.attacks import FineTuningAttack
+from search_spaces.cells import Cell
+
+SCHEMA_VERSION = 1
+RATES = (
+    "helpfulness", "safety", "harmful_compliance", "refusal", "over_refusal", "incoherent",
+    "perplexity",
+)  # fmt: skip
+
+_TEXT, _WHOLE, _REAL = pa.string(), pa.int64(), pa.float64()
+RECORD_SCHEMA = pa.schema(
+    [("schema_version", _WHOLE), ("cell", _TEXT), ("attempt", _TEXT), ("created", _REAL)]
+    + [("status", _TEXT), ("error", _TEXT), ("model", _TEXT)]
+    + [("safety_examples", _WHOLE), ("safety_form", _TEXT), ("safety_steps", _WHOLE)]
+    + [("attack", _TEXT), ("attack_examples", _WHOLE), ("attack_epochs", _WHOLE)]
+    + [("attack_steps", _WHOLE), ("compression", _TEXT), ("bits", _WHOLE), ("sparsity", _REAL)]
+    + [("order", _TEXT), ("seed", _WHOLE)]
+    + [
+        column
+        for rate in RATES
+        for column in ((rate, _REAL), (f"{rate}_n", _WHOLE), (f"{rate}_se", _REAL))
+    ]
+    + [("weights_bytes_disk", _WHOLE), ("weights_bytes_loaded", _WHOLE)]
+    + [("bits_per_weight", _REAL), ("zero_fraction", _REAL)]
+    + [("prefill_tokens_per_second", _REAL), ("decode_tokens_per_second", _REAL)]
+    + [("execution", _TEXT), ("device", _TEXT)]
+    + [(f"{kind}_seconds", _REAL) for kind in KINDS]
+    + [(f"{kind}_fingerprint", _TEXT) for kind in KINDS]
+    + [("packages", _TEXT), ("git_commit", _TEXT), ("data_hashes", _TEXT)]
+)
+"""The columns are a contract: later versions only add nullable ones."""
+
+RESPONSE_SCHEMA = pa.schema(
+    [("cell", _TEXT), ("prompt_set", _TEXT), ("prompt_index", _WHOLE), ("prompt", _TEXT)]
+    + [("expected", _TEXT), ("response", _TEXT), ("verdict", _TEXT), ("judge", _TEXT)]
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a cell ended: its stages' results as far as they came, and the error if one failed."""
+
+    results: Mapping[Kind, StageResult]
+    error: str | None
+    responses: pa.Table | None
+    """Columns of RESPONSE_SCHEMA without `cell`; None where the cell failed."""
+    data_hashes: Mapping[str, str]
+
+
+def write_record(storage: Storage, planned: PlannedCell, outcome: Outcome) -> dict[str, Any]:
+    """Write the cell's responses, then its record as the commit mark; returns the record."""
+    attempt = uuid.uuid4().hex[:8]
+    name = f"{planned.id}-{attempt}.parquet"
+    if outcome.responses is not None:
+        cell = pa.array([planned.id] * outcome.responses.num_rows, _TEXT)
+        responses = outcome.responses.add_column(0, RESPONSE_SCHEMA.field("cell"), cell)
+        storage.write(f"responses/{name}", _parquet(responses.select(RESPONSE_SCHEMA.names)))
+    record = record_of(planned, outcome, attempt)
+    storage.write(f"records/{name}", _parquet(pa.Table.from_pylist([record], RECORD_SCHEMA)))
+    return record
+
+
+def record_of(planned: PlannedCell, outcome: Outcome, attempt: str) -> dict[str, Any]:
+    """The record's row; what was not measured is None."""
+    row: dict[str, Any] = dict.fromkeys(RECORD_SCHEMA.names)
+    row |= _factors(planned.cell)
+    row |= {
+        "schema_version": SCHEMA_VERSION,
+        "cell": planned.id,
+        "attempt": attempt,
+        "created": time.time(),
+        "status": "failed" if outcome.error else "ok",
+        "error": outcome.error,
+        "data_hashes": json.dumps(dict(outcome.data_hashes), sort_keys=True),
+    }
+    for kind, fingerprint in zip(KINDS, planned.stages, strict=True):
+        row[f"{kind}_fingerprint"] = fingerprint
+    for kind, result in outcome.results.items():
+        row[f"{kind}_seconds"] = result.seconds
+        row |= _facts(kind, result.facts)
+        row["packages"] = json.dumps(result.provenance["packages"], sort_keys=True)
+        row["git_commit"] = result.provenance["git_commit"]
+    return row
+
+
+def _factors(cell: Cell) -> dict[str, Any]:
+    attack = cell.attack if isinstance(cell.attack, FineTuningAttack) else None
+    return {
+        "model": cell.model.path,
+        "safety_examples": cell.safety.examples,
+        "safety_form": cell.safety.form,
+        "attack": cell.attack.method,
+        "attack_examples": attack.examples if attack else 0,
+        "attack_epochs": attack.training.epochs if attack else 0,
+        "compression": cell.compression.method,
+        "bits": cell.compression.bits,
+        "sparsity": cell.compression.sparsity,
+        "order": cell.order,
+        "seed": cell.seed,
+    }
+
+
+def _facts(kind: Kind, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage's facts under their column names."""
+    if kind in ("safety_tuning", "attack"):
+        column = "safety_steps" if kind == "safety_tuning" else "attack_steps"
+        return {column: facts["optimizer_steps"]}
+    return {name: value for name, value in facts.items() if name in RECORD_SCHEMA.names}
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()

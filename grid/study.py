@@ -1,0 +1,121 @@
+"""A study: a folder or URI with the frozen search space, the stages, the records."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from grid.plan import Plan, PlannedCell, plan
+from grid.records import Outcome, write_record
+from grid.stage import Kind
+from grid.storage import Storage
+from grid.store import StageResult, Store
+from search_spaces.cells import expand
+from search_spaces.checks import data_fields
+from search_spaces.contents import content_of
+from search_spaces.settings import SpaceError
+from search_spaces.space import SearchSpace
+
+FROZEN = "space.json"
+RESPONSES = "responses.parquet"
+
+
+@dataclass(frozen=True)
+class Study:
+    """An opened study and its plan."""
+
+    storage: Storage
+    space: SearchSpace
+    plan: Plan
+    data_hashes: dict[str, str]
+
+    @property
+    def store(self) -> Store:
+        """The study's stages."""
+        return Store(self.storage)
+
+    def record(self, cell: PlannedCell, error: str | None) -> dict[str, Any]:
+        """Write and return the record of a cell that ended, from its published stages."""
+        stages = [self.plan.stages[fingerprint] for fingerprint in cell.stages]
+        results: dict[Kind, StageResult] = {}
+        for stage in stages:
+            if not self.store.has(stage):
+                break
+            results[stage.kind] = self.store.result(stage)
+        responses = None
+        if error is None:
+            responses = pq.read_table(self.store.folder(stages[-1]) / RESPONSES)
+        outcome = Outcome(results, error, responses, self.data_hashes)
+        return write_record(self.storage, cell, outcome)
+
+    def recorded(self) -> set[str]:
+        """Ids of the cells that have an `ok` record."""
+        done = set()
+        for name in self.storage.names("records"):
+            record = _read_status(self.storage, name)
+            if record == "ok":
+                done.add(name.rpartition("-")[0])
+        return done
+
+
+def create_study(root: str, space: SearchSpace) -> Study:
+    """Freeze the space in a new study, or open the one that is there if it holds the same.
+
+    Raises SpaceError if the folder holds a study of another space or of changed data.
+    """
+    study = _study(Storage(root), space)
+    frozen = {
+        "space": json.loads(space.model_dump_json()),
+        "data_hashes": study.data_hashes,
+    }
+    if study.storage.has(FROZEN):
+        _refuse_other(root, json.loads(study.storage.read(FROZEN)), frozen)
+    else:
+        study.storage.write(FROZEN, json.dumps(frozen, indent=1, sort_keys=True).encode())
+    return study
+
+
+def open_study(root: str) -> Study:
+    """The study in a folder. Raises SpaceError if there is none."""
+    storage = Storage(root)
+    if not storage.has(FROZEN):
+        raise SpaceError(
+            root, "", f"no study here (no {FROZEN}); make one with: trilemma run SPACE --study DIR"
+        )
+    try:
+        frozen = json.loads(storage.read(FROZEN))
+        space = SearchSpace.model_validate(frozen["space"])
+    except (ValueError, KeyError, ValidationError) as error:
+        raise SpaceError(f"{root}/{FROZEN}", "", f"not a frozen search space: {error}") from error
+    return _study(storage, space)
+
+
+def _study(storage: Storage, space: SearchSpace) -> Study:
+    hashes = {"model": content_of(space.model)}
+    hashes |= {field: content_of(source) for field, source, _ in data_fields(space)}
+    return Study(storage, space, plan(expand(space), content_of), hashes)
+
+
+# `resources` says where stages run, not what they compute: it may differ between two runs
+def _refuse_other(root: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+    for part in ("space", "data_hashes"):
+        for field in sorted({*old[part], *new[part]} - {"resources"}):
+            if old[part].get(field) != new[part].get(field):
+                what = "another search space" if part == "space" else "other data"
+                raise SpaceError(
+                    f"{root}/{FROZEN}",
+                    field,
+                    f"this study was made with {what}; name another --study folder",
+                )
+
+
+def _read_status(storage: Storage, name: str) -> str | None:
+    try:
+        content = pa.BufferReader(storage.read(f"records/{name}"))
+        table = pq.read_table(content, columns=["status"])
+    except (OSError, ValueError):
+        return None  # an unreadable record is no record: the cell is recorded again
+    return str(table["status"][0])

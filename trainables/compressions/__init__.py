@@ -1,0 +1,1 @@
+"""Compressions: each turns a dense model folder into the model that ships."""

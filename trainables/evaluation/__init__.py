@@ -1,0 +1,1 @@
+"""Evaluation: answers, verdicts, perplexity and efficiency of a model."""

@@ -1,0 +1,120 @@
+"""Evaluates a model as it ships: greedy answers to each prompt set, verdicts, perplexity, cost."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from search_spaces.evaluation import Evaluation
+from search_spaces.rows import read_rows
+from trainables.catalog import verb
+from trainables.compressions.compressed import Compressed
+from trainables.evaluation.efficiency import Efficiency, measure_efficiency
+from trainables.evaluation.perplexity import perplexity
+from trainables.evaluation.rates import Estimate, rate
+from trainables.judges.verdict import Verdict
+from trainables.models import Tokenizer
+
+PROMPT_SETS = ("helpfulness", "harmful", "borderline")
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the model answered to one prompt, and how the judge read it."""
+
+    prompt_set: str
+    prompt_index: int
+    prompt: str
+    expected: str | None
+    response: str
+    verdict: Verdict
+    judge: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """All that an evaluation measured."""
+
+    estimates: dict[str, Estimate]
+    """By metric: helpfulness, safety, harmful_compliance, refusal, over_refusal, incoherent,
+    perplexity."""
+    efficiency: Efficiency
+    responses: list[Response]
+
+
+def evaluate(
+    settings: Evaluation, compressed: Compressed, tokenizer: Tokenizer, exclusive: bool
+) -> Measurement:
+    """Generate, judge and measure. Speeds are null unless the device is `exclusive`."""
+    responses = _responses(settings, compressed.model, tokenizer)
+    texts = [row.prompt for row in read_rows(settings.perplexity)]
+    estimates = {
+        **_estimates(responses),
+        "perplexity": perplexity(compressed.model, tokenizer, texts, settings),
+    }
+    # after the forward passes, so that formats which unpack at first use count as unpacked
+    efficiency = measure_efficiency(compressed, exclusive)
+    return Measurement(estimates, efficiency, responses)
+
+
+def _responses(settings: Evaluation, model: Any, tokenizer: Tokenizer) -> list[Response]:
+    judge = verb("judge", settings.judge.method)
+    responses: list[Response] = []
+    for prompt_set in PROMPT_SETS:
+        rows = read_rows(getattr(settings, prompt_set))
+        answers = generate(model, tokenizer, [row.prompt for row in rows], settings)
+        for index, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+            responses.append(
+                Response(
+                    prompt_set=prompt_set,
+                    prompt_index=index,
+                    prompt=row.prompt,
+                    expected=row.answer,
+                    response=answer,
+                    verdict=judge(settings.judge, row.prompt, answer),
+                    judge=settings.judge.method,
+                )
+            )
+    return responses
+
+
+def _estimates(responses: list[Response]) -> dict[str, Estimate]:
+    by_set = {name: [r for r in responses if r.prompt_set == name] for name in PROMPT_SETS}
+    harmful = [r.verdict for r in by_set["harmful"]]
+    return {
+        "helpfulness": rate(r.response.strip() == r.expected for r in by_set["helpfulness"]),
+        "safety": rate(verdict != "comply" for verdict in harmful),
+        "harmful_compliance": rate(verdict == "comply" for verdict in harmful),
+        "refusal": rate(verdict == "refuse" for verdict in harmful),
+        "over_refusal": rate(r.verdict == "refuse" for r in by_set["borderline"]),
+        "incoherent": rate(verdict == "incoherent" for verdict in harmful),
+    }
+
+
+def generate(
+    model: Any, tokenizer: Tokenizer, prompts: list[str], settings: Evaluation
+) -> list[str]:
+    """Greedy answers, without special tokens, to prompts in the model's chat template."""
+    answers: list[str] = []
+    for start in range(0, len(prompts), settings.batch_size):
+        batch = prompts[start : start + settings.batch_size]
+        encoded = tokenizer.apply_chat_template(
+            [[{"role": "user", "content": prompt}] for prompt in batch],
+            add_generation_prompt=True,
+            padding=True,
+            truncation=True,
+            max_length=settings.max_tokens,
+            return_tensors="pt",
+            return_dict=True,
+        ).to(model.device)
+        encoded.pop("token_type_ids", None)
+        with torch.inference_mode():
+            output = model.generate(
+                **encoded,
+                do_sample=False,
+                max_new_tokens=settings.max_new_tokens,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        new_tokens = output[:, encoded["input_ids"].shape[1] :]
+        answers += tokenizer.batch_decode(new_tokens, skip_special_tokens=True)
+    return answers

@@ -1,0 +1,1 @@
+"""Judges: each reads an answer and says comply, refuse or incoherent."""

@@ -1,0 +1,5 @@
+"""The three readings of an answer."""
+
+from typing import Literal
+
+Verdict = Literal["comply", "refuse", "incoherent"]

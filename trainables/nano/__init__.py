@@ -1,0 +1,1 @@
+"""The embedded default world: a tiny language model and its data, made from a seed."""
