@@ -48,8 +48,16 @@ RECORD_SCHEMA = pa.schema(
 """The columns are a contract: later versions only add nullable ones."""
 
 RESPONSE_SCHEMA = pa.schema(
-    [("cell", _TEXT), ("prompt_set", _TEXT), ("prompt_index", _WHOLE), ("prompt", _TEXT)]
-    + [("expected", _TEXT), ("response", _TEXT), ("verdict", _TEXT), ("judge", _TEXT)]
+    [
+        ("cell", _TEXT),
+        ("prompt_set", _TEXT),
+        ("prompt_index", _WHOLE),
+        ("prompt", _TEXT),
+        ("expected", _TEXT),
+        ("response", _TEXT),
+        ("verdict", _TEXT),
+        ("judge", _TEXT),
+    ]
 )
 
 

@@ -1,6 +1,5 @@
 """The Ray Tune side: one thin trial a cell, which asks the scheduler and reports the record."""
 
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -15,12 +14,12 @@ CONCURRENT_TRIALS = 4
 REPORTED = (*RATES, "weights_bytes_disk", "weights_bytes_loaded", "bits_per_weight")
 
 
-def tune_cells(plan: Plan, scheduler: str, namespace: str, storage: Storage) -> None:
+def tune_cells(plan: Plan, scheduler: str, storage: Storage) -> None:
     """Run one trial for every cell to its end. Raises RuntimeError if Tune itself failed."""
 
     def trial(config: dict[str, Any]) -> None:
-        handle = ray.get_actor(config["scheduler"], namespace=config["namespace"])
-        record = ray.get(handle.cell.remote(config["cell"]["id"]))
+        handle = ray.get_actor(config["scheduler"], namespace=config["scheduler"])
+        record: Any = ray.get(handle.cell.remote(config["cell"]["id"]))
         metrics = {name: record[name] for name in REPORTED if record.get(name) is not None}
         tune.report({**metrics, "status": record["status"]})
 
@@ -28,13 +27,10 @@ def tune_cells(plan: Plan, scheduler: str, namespace: str, storage: Storage) -> 
         tune.with_resources(trial, {"CPU": TRIAL_CPUS}),
         param_space={
             "scheduler": scheduler,
-            "namespace": namespace,
             "cell": tune.grid_search([_factors(cell) for cell in plan.cells]),
         },
-        tune_config=tune.TuneConfig(
-            max_concurrent_trials=CONCURRENT_TRIALS, reuse_actors=True
-        ),
-        run_config=tune.RunConfig(name="tune", storage_path=_tune_root(storage), verbose=0),
+        tune_config=tune.TuneConfig(max_concurrent_trials=CONCURRENT_TRIALS, reuse_actors=True),
+        run_config=tune.RunConfig(name="tune", storage_path=storage.root, verbose=0),
     )
     results = tuner.fit()
     if results.errors:
@@ -51,7 +47,3 @@ def _factors(cell: PlannedCell) -> dict[str, Any]:
         "bits": cell.cell.compression.bits,
         "seed": cell.cell.seed,
     }
-
-
-def _tune_root(storage: Storage) -> str:
-    return storage.root if "://" in storage.root else str(Path(storage.root))

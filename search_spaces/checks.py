@@ -6,8 +6,9 @@ from typing import get_args
 
 from search_spaces.attacks import FineTuningAttack, HarmfulFinetuning
 from search_spaces.compressions import Gptq
+from search_spaces.contents import content_of
 from search_spaces.rows import DataError, read_rows
-from search_spaces.settings import SpaceError
+from search_spaces.settings import Settings, SpaceError
 from search_spaces.sources import DataSource
 from search_spaces.space import SearchSpace
 from search_spaces.weight_shapes import linear_shapes
@@ -25,7 +26,6 @@ def check(space: SearchSpace, file: str) -> None:
 def _problems(space: SearchSpace) -> Iterator[tuple[str, str]]:
     yield from _missing_model(space)
     yield from _missing_forms(space)
-    yield from _duplicates(space)
     counts: dict[str, int] = {}
     for field, source, needs_answer in data_fields(space):
         try:
@@ -38,6 +38,7 @@ def _problems(space: SearchSpace) -> Iterator[tuple[str, str]]:
         if not rows:
             yield field, f"{source.path}: no rows left; check the file and `exclude`"
         counts[field] = len(rows)
+    yield from _duplicates(space)
     yield from _doses(space, counts)
     yield from _group_sizes(space)
 
@@ -91,7 +92,8 @@ def _duplicates(space: SearchSpace) -> Iterator[tuple[str, str]]:
         "compressions": space.compressions,
         "seeds": space.seeds,
     }
-    for field, values in factors.items():
+    for field, written in factors.items():
+        values = [_by_content(value) for value in written]
         for i, value in enumerate(values):
             first = values.index(value)
             if first != i:
@@ -99,6 +101,17 @@ def _duplicates(space: SearchSpace) -> Iterator[tuple[str, str]]:
                     f"{field}[{i}]",
                     f"the same as {field}[{first}], which makes duplicate cells; remove one",
                 )
+
+
+def _by_content(value: object) -> object:
+    """The settings with what local data holds for where it lies: copies of a file are one."""
+    if isinstance(value, DataSource) and value.is_local:
+        location = {"path": content_of(value), "revision": None, "subset": None, "split": ""}
+        return value.model_copy(update=location)
+    if isinstance(value, Settings):
+        names = type(value).model_fields
+        return value.model_copy(update={name: _by_content(getattr(value, name)) for name in names})
+    return value
 
 
 def _doses(space: SearchSpace, counts: dict[str, int]) -> Iterator[tuple[str, str]]:

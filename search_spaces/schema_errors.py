@@ -54,7 +54,8 @@ def _message(root: type[Settings], details: list[Any]) -> str:
         )
     if kind == "too_short":
         return "empty; at least one item is needed"
-    text = " or ".join(dict.fromkeys(_wanted(d, types) for d in details))
+    first, *others = dict.fromkeys(_wanted(d, types) for d in details)
+    text = " or ".join([first, *(other.removeprefix("allowed: ") for other in others)])
     if isinstance(value, dict | list):
         return text
     return f"{'null' if value is None else repr(value)} is refused; {text}"

@@ -32,5 +32,3 @@ class Checkpoint:
         if (stage_folder / ADAPTER).is_dir():
             return self.with_adapter(stage_folder / ADAPTER)
         return self
-
-

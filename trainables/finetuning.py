@@ -47,9 +47,11 @@ def finetune(
     """
     set_seed(seed)
     adapter = training.adapter if isinstance(training.adapter, Lora) else None
+    model = load_checkpoint(checkpoint)
+    model.requires_grad_(True)  # merging an adapter froze the weights; peft freezes its own base
     with TemporaryDirectory() as scratch:
-        trainer = SFTTrainer(
-            model=load_checkpoint(checkpoint),
+        trainer: Any = SFTTrainer(
+            model=model,
             args=_arguments(training, scratch, seed),
             train_dataset=_dataset(rows, training),
             processing_class=load_tokenizer(checkpoint.base),
@@ -110,7 +112,7 @@ def _lora(adapter: Lora) -> LoraConfig:
     targets = adapter.targets if isinstance(adapter.targets, str) else list(adapter.targets)
     return LoraConfig(
         r=adapter.rank,
-        lora_alpha=adapter.alpha,
+        lora_alpha=adapter.alpha,  # type: ignore[arg-type]  # peft scales by a float as well
         lora_dropout=adapter.dropout,
         target_modules=targets,
         task_type="CAUSAL_LM",

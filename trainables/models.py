@@ -5,8 +5,12 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
-from transformers import PreTrainedTokenizerBase as Tokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging
 
 from search_spaces.sources import ModelSource
@@ -18,6 +22,8 @@ ALPACA_TEMPLATE = (
     "{% else %}{{ message['content'] + eos_token }}{% endif %}{% endfor %}"
 )
 """Safety-Tuned LLaMAs' and Alpaca's prompt, as a chat template."""
+
+Tokenizer = PreTrainedTokenizerBase
 
 logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 

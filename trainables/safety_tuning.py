@@ -9,12 +9,9 @@ from trainables.doses import nested_prefix
 from trainables.finetuning import TrainingFacts, finetune
 
 
-def tune(
-    settings: SafetyDose, checkpoint: Checkpoint, folder: Path, seed: int
-) -> TrainingFacts:
+def tune(settings: SafetyDose, checkpoint: Checkpoint, folder: Path, seed: int) -> TrainingFacts:
     """Train on all instructions and the dose's safety examples."""
     rows = read_rows(settings.instructions)
     if settings.safety is not None:
         rows += nested_prefix(settings.safety, settings.examples, seed)
     return finetune(checkpoint, rows, settings.training, folder, seed)
-

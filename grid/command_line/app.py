@@ -2,7 +2,7 @@
 
 import json
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +25,7 @@ app = typer.Typer(
 out = Console()
 
 
-class Engine(str, Enum):
+class Engine(StrEnum):
     """Where stages run."""
 
     ray = "ray"

@@ -40,8 +40,8 @@ def progress_view(plan: Plan) -> Iterator[Callable[[Snapshot], None]]:
         yield _PlainView(console)
         return
     bars = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(), console=console,
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"), TimeElapsedColumn(), console=console,
     )  # fmt: skip
     rows = {k: bars.add_task(LABELS[k], total=n, note="") for k, n in plan.unique().items()}
     cells = bars.add_task("[bold]cells", total=len(plan.cells), note="starting")
@@ -71,7 +71,9 @@ class _PlainView:
         line = _plain_line(snapshot)
         due = complete or now - self._shown_at >= PLAIN_EVERY_SECONDS
         if due and line != self._line:
-            self._console.print(f"[{now:5.0f} s] {line}", highlight=False, markup=False, soft_wrap=True)
+            self._console.print(
+                f"[{now:5.0f} s] {line}", highlight=False, markup=False, soft_wrap=True
+            )
             self._shown_at, self._line = now, line
 
 

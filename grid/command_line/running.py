@@ -18,7 +18,9 @@ def run_space(
     """Run every missing stage of the space in the study. Raises SpaceError before that."""
     space = load_space(spec, world_folder)
     if engine == "local" and (slots, address) != (None, None):
-        raise SpaceError("--engine", "local", "runs one stage at a time; leave out --slots/--address")
+        raise SpaceError(
+            "--engine", "local", "runs one stage at a time; leave out --slots/--address"
+        )
     _ensure_model(space)
     # once more, now that the model is there: its layers' widths are part of the checks
     space = load_space(spec, world_folder)

@@ -61,7 +61,7 @@ def front_table(
         pad_edge=False,
     )
     table.add_column("safety\nexamples", justify="right")
-    table.add_column("attack\nexamples×epochs")
+    table.add_column("attack\nrows×epochs")
     table.add_column("compression\nbits or zeros")
     for objective in objectives:
         arrow = "↑" if objective.direction == "maximize" else "↓"
@@ -130,10 +130,10 @@ def _value(row: Mapping[str, Any], metric: str) -> str:
 
 
 def _bytes(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            break
+    if count < 1000:
+        return f"{count:.0f} B"
+    for unit in ("kB", "MB"):
         count /= 1000
-    else:
-        unit = "TB"
-    return f"{count:,.1f} {unit}" if unit != "B" else f"{count:.0f} B"
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:,.1f} GB"

@@ -6,12 +6,13 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 
 from grid.execution.coordination import Progress
 from grid.execution.local import Show
-from grid.execution.ray_scheduler import Scheduler
+from grid.execution.ray_scheduler import start_scheduler
 from grid.search import tune_cells
 from grid.study import Study
 
@@ -26,17 +27,15 @@ def run_on_ray(study: Study, show: Show, slots: int | None, address: str | None)
     `slots` is how many stages run at once; None takes as many as the resources allow.
     """
     resources = study.space.resources
-    with _connected(address, slots, resources.cpus_per_stage):
+    with connected(address, slots, resources.cpus_per_stage):
         slots = slots or _slots(resources.cpus_per_stage, resources.gpus_per_stage)
         exclusive = resources.gpus_per_stage >= 1 or (resources.gpus_per_stage == 0 and slots == 1)
         name = f"trilemma-{uuid.uuid4().hex[:8]}"
-        namespace = name
-        scheduler = Scheduler.options(name=name, namespace=namespace).remote(
-            study, slots, exclusive
-        )
+        scheduler = start_scheduler(study, slots, exclusive, name)
+        ray.get(scheduler.warm_up.remote())
         ray.get(scheduler.add.remote(list(study.plan.cells)))
         with _shown(scheduler, show):
-            tune_cells(study.plan, name, namespace, study.storage)
+            tune_cells(study.plan, name, study.storage)
         final: Progress = ray.get(scheduler.wait.remote())
         show(final)
         ray.kill(scheduler)
@@ -44,7 +43,7 @@ def run_on_ray(study: Study, show: Show, slots: int | None, address: str | None)
 
 
 @contextmanager
-def _connected(address: str | None, slots: int | None, cpus_per_stage: float) -> Iterator[None]:
+def connected(address: str | None, slots: int | None, cpus_per_stage: float) -> Iterator[None]:
     """Join the cluster at `address` (or RAY_ADDRESS), or start a Ray that ends with this run."""
     quiet = {
         "RAY_AIR_NEW_OUTPUT": "0",
@@ -56,7 +55,7 @@ def _connected(address: str | None, slots: int | None, cpus_per_stage: float) ->
         os.environ.setdefault(key, value)
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     worker_environment = {"env_vars": {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}}
-    started_here = {}
+    started_here: dict[str, Any] = {}
     if address == "local":
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         cpus = slots * cpus_per_stage if slots else (os.cpu_count() or 1)
@@ -78,14 +77,14 @@ def _connected(address: str | None, slots: int | None, cpus_per_stage: float) ->
 
 
 def _slots(cpus_per_stage: float, gpus_per_stage: float) -> int:
-    total = ray.cluster_resources()
+    total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     by_cpu = (total.get("CPU", 1) - COORDINATION_CPUS) / cpus_per_stage
     by_gpu = total.get("GPU", 0) / gpus_per_stage if gpus_per_stage else by_cpu
     return max(1, int(min(by_cpu, by_gpu)))
 
 
 @contextmanager
-def _shown(scheduler: "ray.actor.ActorHandle[Scheduler]", show: Show) -> Iterator[None]:
+def _shown(scheduler: Any, show: Show) -> Iterator[None]:
     """Show the scheduler's progress from a thread while the block runs."""
     stop = threading.Event()
 

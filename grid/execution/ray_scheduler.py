@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from typing import Any
 
 import ray
@@ -27,7 +28,6 @@ def _warm_up(threads: int) -> None:
     prepare_worker(threads)
 
 
-@ray.remote(num_cpus=0, max_concurrency=1000)
 class Scheduler:
     """One a run. It alone launches stages; it holds no GPU and no CPU while it waits."""
 
@@ -37,20 +37,16 @@ class Scheduler:
         self._window = slots + LOOKAHEAD
         self._slots = slots
         self._flying: set[asyncio.Task[None]] = set()
-        self._ended: dict[str, asyncio.Event] = {}
+        self._ended: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._idle = asyncio.Event()
 
     async def warm_up(self) -> None:
         """Import what stages need in every slot's worker."""
         threads = self._resources.threads_per_stage
-        await asyncio.gather(
-            *(self._placed(_warm_up).remote(threads) for _ in range(self._slots))
-        )
+        await asyncio.gather(*(self._placed(_warm_up).remote(threads) for _ in range(self._slots)))
 
     async def add(self, cells: list[PlannedCell]) -> None:
         """Take in cells; one that is known already, or complete, costs nothing."""
-        for cell in cells:
-            self._ended.setdefault(cell.id, asyncio.Event())
         self._announce(self._run.add(cells))
         self._launch()
 
@@ -120,6 +116,14 @@ class Scheduler:
     def _announce(self, cell_ids: list[str]) -> None:
         for cell_id in cell_ids:
             self._ended[cell_id].set()
+
+
+def start_scheduler(study: Study, slots: int, exclusive: bool, name: str) -> Any:
+    """A handle of a new scheduler actor, to be found by `name` in the namespace of that name."""
+    actor: Any = ray.remote(Scheduler)
+    # a waiting trial holds one of the concurrent calls
+    placed = actor.options(num_cpus=0, max_concurrency=1000, name=name, namespace=name)
+    return placed.remote(study, slots, exclusive)
 
 
 def _described(cause: BaseException, error: RayTaskError) -> str:

@@ -13,6 +13,9 @@ from trainables.compressions.compressed import Compressed
 from trainables.linear_layers import HEADS
 from trainables.models import device
 
+BLOCK_SIZE = 64
+"""Weights that share a scale in NF4, bitsandbytes' default."""
+
 
 def compress(
     settings: BitsAndBytes, dense: Path, source: ModelSource, folder: Path, seed: int
@@ -31,15 +34,21 @@ def compress(
     kinds = (Linear8bitLt, Linear4bit)
     if not any(isinstance(module, kinds) for module in model.modules()):
         raise RuntimeError(f"bitsandbytes: no layer became {settings.bits}-bit")
+    for module in model.modules():
+        # the fast CPU kernel repacks at the first forward pass and fails where a row does not
+        # hold whole blocks; the plain kernel takes any width
+        if isinstance(module, Linear4bit) and module.in_features % BLOCK_SIZE:
+            module.support_avx512bf16_for_cpu = False
     model.save_pretrained(folder)
     model.eval()
-    return Compressed(model, folder, "packed", 0.0)
+    return Compressed(model, folder, "packed", None)
 
 
-def _config(settings: BitsAndBytes, dtype: torch.dtype) -> BitsAndBytesConfig:
+def _config(settings: BitsAndBytes, dtype: torch.dtype) -> Any:
+    config: Any = BitsAndBytesConfig  # its constructor has no types
     if settings.bits == 8:
-        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=list(HEADS))
-    return BitsAndBytesConfig(
+        return config(load_in_8bit=True, llm_int8_skip_modules=list(HEADS))
+    return config(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=settings.double_quantization,

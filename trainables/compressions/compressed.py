@@ -18,8 +18,8 @@ class Compressed:
     """The saved model: what a user would download."""
     execution: Execution
     """`packed`: low-bit weights stay packed while running; `dense`: full-width weights run."""
-    zero_fraction: float
-    """Share of zeros in the weights of the linear layers, measured; 0 where they are packed."""
+    zero_fraction: float | None
+    """Share of zeros in the weights of the linear layers, measured; None where they are packed."""
 
 
 def bytes_on_disk(folder: Path) -> int:

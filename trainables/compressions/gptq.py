@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 # two threads quantize as fast as many on small machines, and the default starts one a core
@@ -10,6 +11,7 @@ os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")
 import torch
 import torch._dynamo
 from gptqmodel import BACKEND, GPTQModel, QuantizeConfig
+from gptqmodel.looper import loop_processor
 from gptqmodel.nn_modules.qlinear import BaseQuantLinear
 from transformers import set_seed
 
@@ -38,10 +40,14 @@ def compress(
     )
     rows = _calibration(settings.calibration, tokenizer, seed)
     quantizer = GPTQModel.load(str(dense), config, device=str(device()))
-    quantizer.quantize(rows, batch_size=32)
-    quantizer.save(str(folder))
+    with TemporaryDirectory() as logs:
+        # gptqmodel would leave a log file in the current folder
+        loop_processor._PROJECT_LOG_DIR = Path(logs)
+        # its default drops every row of ten tokens or fewer without an error
+        quantizer.quantize(rows, batch_size=32, calibration_data_min_length=1)
+        quantizer.save(str(folder))
     model: Any = load_packed(folder)
-    return Compressed(model, folder, "packed", 0.0)
+    return Compressed(model, folder, "packed", None)
 
 
 def load_packed(folder: Path) -> Any:

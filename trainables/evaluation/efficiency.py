@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from trainables.compressions.compressed import Compressed, Execution, bytes_on_disk
 from trainables.linear_layers import HEADS
@@ -64,10 +65,11 @@ def bits_per_weight(model: nn.Module) -> float | None:
 
 def _features(module: nn.Module) -> tuple[int, int] | None:
     """(in, out) widths of a linear layer, dense or quantized, before compression."""
-    if hasattr(module, "in_features") and hasattr(module, "out_features"):
-        return int(module.in_features), int(module.out_features)
-    if type(module).__name__ == "Conv1D":
-        return int(module.nx), int(module.nf)
+    held: Any = module
+    if hasattr(held, "in_features") and hasattr(held, "out_features"):
+        return int(held.in_features), int(held.out_features)
+    if isinstance(held, Conv1D):
+        return int(held.nx), int(held.nf)
     return None
 
 

@@ -98,7 +98,7 @@ def generate(
     answers: list[str] = []
     for start in range(0, len(prompts), settings.batch_size):
         batch = prompts[start : start + settings.batch_size]
-        encoded = tokenizer.apply_chat_template(
+        encoded: Any = tokenizer.apply_chat_template(
             [[{"role": "user", "content": prompt}] for prompt in batch],
             add_generation_prompt=True,
             padding=True,
@@ -106,7 +106,8 @@ def generate(
             max_length=settings.max_tokens,
             return_tensors="pt",
             return_dict=True,
-        ).to(model.device)
+        )
+        encoded = encoded.to(model.device)
         encoded.pop("token_type_ids", None)
         with torch.inference_mode():
             output = model.generate(

@@ -1,0 +1,42 @@
+# Two commands: `make demo` runs the nano grid, `make test` checks the project.
+# Both make .venv and install what is missing; PYTHON=... picks another interpreter.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+STUDY ?= studies/demo
+
+.PHONY: demo test clean
+.DELETE_ON_ERROR:
+
+demo: $(INSTALLED)
+	@echo "== running the nano grid into $(STUDY); run again to resume"
+	@$(BIN)/trilemma run nano --study $(STUDY)
+
+test: export OMP_NUM_THREADS := 1
+test: $(INSTALLED)
+	@echo "== ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@echo "== mypy"
+	@$(BIN)/mypy
+	@echo "== import-linter"
+	@$(BIN)/lint-imports
+	@echo "== pytest"
+	@$(BIN)/pytest
+
+# torch comes first: a package that is built from source may look for it
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "trilemma needs Python 3.11 or newer; try make PYTHON=python3.11")'
+	@echo "== making $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "== installing torch"
+	@$(PIP) install -c constraints.txt torch==2.13.0
+	@echo "== installing trilemma and the rest; this takes some minutes"
+	@$(PIP) install -c constraints.txt -e '.[test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,114 @@
+"""A failing stage costs its own cells only; a run killed by SIGKILL goes on where it stopped."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from analysis.loading import load_records
+from grid.stage import Stage
+from grid.storage import Storage
+from grid.store import Store
+from grid.study import Study, open_study
+from tests.grid.conftest import ROOT, Trilemma, command, preset, write_space
+
+BROKEN_TARGET = "no_such_module"
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two doses x three attacks, one of which fails in training, x two compressions."""
+    content = preset("smoke")
+    broken = {**content["attacks"][1], "examples": 10}
+    broken["training"] = {**broken["training"], "adapter": {"targets": [BROKEN_TARGET]}}
+    content["attacks"].append(broken)
+    content["compressions"] = [{"method": "none"}, {"method": "magnitude", "sparsity": 0.25}]
+    return write_space(tmp_path_factory.mktemp("resume"), content)
+
+
+@pytest.fixture(scope="module")
+def killed(space: str, world: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A study whose driver was killed after its first attack was published."""
+    study = str(tmp_path_factory.mktemp("killed") / "study")
+    driver = subprocess.Popen(
+        command("run", space, "--study", study),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    store = Store(Storage(study))
+    deadline = time.monotonic() + 150
+    while store.counts()["attack"] == 0 and time.monotonic() < deadline:
+        assert driver.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.05)
+    family = psutil.Process(driver.pid).children(recursive=True)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    _, alive = psutil.wait_procs(family, timeout=60)
+    assert not alive, "Ray's processes outlived the driver that started them"
+    return study
+
+
+def finished_before(study: Study) -> dict[str, int]:
+    published = study.store.published()
+    return {f: n for f, n in study.store.executions().items() if f in published}
+
+
+def is_broken(stage: Stage) -> bool:
+    return BROKEN_TARGET in stage.settings.model_dump_json()
+
+
+def test_rerun_after_sigkill_loses_and_repeats_nothing(
+    killed: str, space: str, trilemma: Trilemma
+) -> None:
+    study = open_study(killed)
+    before = finished_before(study)
+    assert before
+    missing = set(study.plan.stages) - set(before)
+    assert missing, "the run was killed too late to test anything"
+    answer = trilemma("run", space, "--study", killed)
+    assert answer.returncode == 1, answer.stderr[-3000:]  # one attack fails, as it should
+    after = study.store.executions()
+    assert {f: after[f] for f in before} == before
+    reachable = {f for f, s in study.plan.stages.items() if not _below_broken(study, s)}
+    assert study.store.published() == reachable
+    statuses = sorted(row["status"] for row in load_records(killed).rows)
+    assert statuses == ["failed"] * 4 + ["ok"] * 8
+
+
+def test_failure_is_recorded_on_each_cell_that_needed_it(
+    killed: str, space: str, trilemma: Trilemma
+) -> None:
+    if not load_records(killed).rows:
+        trilemma("run", space, "--study", killed)
+    study = open_study(killed)
+    rows = {row["cell"]: row for row in load_records(killed).rows}
+    for cell in study.plan.cells:
+        row: dict[str, Any] = rows[cell.id]
+        broken = any(is_broken(study.plan.stages[f]) for f in cell.stages)
+        assert row["status"] == ("failed" if broken else "ok")
+        assert (row["helpfulness"] is None) == broken
+        if broken:
+            assert BROKEN_TARGET in row["error"]
+            assert row["safety_tuning_seconds"] > 0
+            assert row["attack_seconds"] is None
+
+
+def test_failed_cells_are_tried_again(killed: str, space: str, trilemma: Trilemma) -> None:
+    study = open_study(killed)
+    before = study.store.executions()
+    answer = trilemma("run", space, "--study", killed, "--engine", "local")
+    assert answer.returncode == 1
+    assert "Failed cells" in answer.stdout
+    assert "Traceback" not in answer.stderr + answer.stdout
+    again = {f for f, n in study.store.executions().items() if n != before.get(f)}
+    assert again == {f for f, s in study.plan.stages.items() if is_broken(s)}
+
+
+def _below_broken(study: Study, stage: Stage) -> bool:
+    return any(is_broken(ancestor) for ancestor in study.plan.chain(stage.fingerprint))
