@@ -1,6 +1,7 @@
 """GPTQ (Frantar et al., arXiv 2210.17323) by gptqmodel, in the AutoGPTQ file format."""
 
 import os
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -39,12 +40,13 @@ def compress(
         offload_to_disk=False,
     )
     rows = _calibration(settings.calibration, tokenizer, seed)
-    quantizer = GPTQModel.load(str(dense), config, device=str(device()))
+    quantizer: Any = GPTQModel.load(str(dense), config, device=str(device()))
+    # rows of ten tokens or fewer would be dropped silently; quantize() ignores its own argument
+    quantizer.prepare_dataset = partial(quantizer.prepare_dataset, calibration_data_min_length=0)
     with TemporaryDirectory() as logs:
         # gptqmodel would leave a log file in the current folder
         loop_processor._PROJECT_LOG_DIR = Path(logs)
-        # its default drops every row of ten tokens or fewer without an error
-        quantizer.quantize(rows, batch_size=32, calibration_data_min_length=1)
+        quantizer.quantize(rows, batch_size=32)
         quantizer.save(str(folder))
     model: Any = load_packed(folder)
     return Compressed(model, folder, "packed", None)
