@@ -65,7 +65,7 @@ def main() -> None:
         print(f"{len(study.plan.cells)} cells, {arguments.slots} slots")
         tree = _stage_tree(study, arguments.slots)
         trials = _trial_by_trial(study, root / "trials", arguments.slots)
-    _report(tree, trials, study.plan, _lower_bound(study, arguments.slots))
+        _report(tree, trials, study.plan, _lower_bound(study, arguments.slots))
 
 
 def _space(doses: tuple[int, ...]) -> SearchSpace:

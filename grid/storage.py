@@ -1,9 +1,13 @@
 """Atomic publication under a folder or URI: what is half written can never be seen as done."""
 
+import atexit
+import hashlib
 import os
+import platform
 import shutil
 import tempfile
 import uuid
+from functools import cache
 from pathlib import Path
 
 import fsspec
@@ -11,6 +15,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 MARKER = "stage.json"
 """The file whose presence makes a published folder exist."""
+WORK = ".work"
+_HOST = platform.node()
 
 
 class Storage:
@@ -48,19 +54,30 @@ class Storage:
         target = Path(self._at(name))
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(target)
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.rename(target)
+        finally:
+            temporary.unlink(missing_ok=True)
         _sync_folder(target.parent)
 
     def workspace(self) -> Path:
         """A new empty folder for a stage to write to; on the root's disk if it is local."""
-        parent = Path(self._base) / ".work" if self._local else None
+        parent = Path(self._base) / WORK if self._local else None
         if parent:
             parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(dir=parent))
+        return Path(tempfile.mkdtemp(dir=parent, prefix=f"{_HOST}.{os.getpid()}."))
+
+    def drop_dead_workspaces(self) -> None:
+        """Delete what killed processes of this machine left: it may be whole models."""
+        parent = Path(self._base) / WORK
+        for folder in parent.iterdir() if self._local and parent.is_dir() else ():
+            host, _, pid = folder.name.rpartition(".")[0].rpartition(".")
+            if host == _HOST and pid.isdigit() and not _is_alive(int(pid)):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def publish(self, folder: Path, name: str) -> None:
         """Make a workspace, which holds a marker, visible under `name`.
@@ -83,14 +100,28 @@ class Storage:
         """A local path of a published folder, downloaded once a process if it is remote."""
         if self._local:
             return Path(self._at(name))
-        target = Path(tempfile.gettempdir()) / f"trilemma-{os.getpid()}" / name
-        if not (target / MARKER).is_file():
+        target = self._downloads / name
+        if not target.is_dir():
+            unfinished = Path(tempfile.mkdtemp(dir=_process_folder())) / "download"
+            self._files.get(self._at(name), str(unfinished), recursive=True)
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._files.get(self._at(name), str(target), recursive=True)
+            unfinished.rename(target)
         return target
+
+    @property
+    def _downloads(self) -> Path:
+        """This process's own folder for what it downloaded from this root."""
+        return _process_folder() / hashlib.sha256(self.root.encode()).hexdigest()[:16]
 
     def _at(self, name: str) -> str:
         return f"{self._base}/{name}"
+
+
+@cache
+def _process_folder() -> Path:
+    folder = tempfile.mkdtemp(prefix="trilemma-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _publish_by_rename(folder: Path, target: Path) -> None:
@@ -107,6 +138,16 @@ def _publish_by_rename(folder: Path, target: Path) -> None:
             raise
         shutil.rmtree(folder)  # another worker published the same stage first
     _sync_folder(target.parent)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -36,17 +36,11 @@ class Store:
 
     def published(self) -> set[str]:
         """Fingerprints of all published stages."""
-        names = self._storage.names
-        return {
-            fingerprint
-            for kind in KINDS
-            for fingerprint in names(f"stages/{kind}")
-            if self._storage.has(f"stages/{kind}/{fingerprint}/{MARKER}")
-        }
+        return {fingerprint for kind in KINDS for fingerprint in self._published(kind)}
 
     def counts(self) -> dict[Kind, int]:
         """Number of published stages of each kind."""
-        return {kind: len(self._storage.names(f"stages/{kind}")) for kind in KINDS}
+        return {kind: len(self._published(kind)) for kind in KINDS}
 
     def has(self, stage: Stage) -> bool:
         """True if the stage is published."""
@@ -83,6 +77,10 @@ class Store:
             fingerprint = name.partition("-")[0]
             counts[fingerprint] = counts.get(fingerprint, 0) + 1
         return counts
+
+    def _published(self, kind: Kind) -> list[str]:
+        names = self._storage.names(f"stages/{kind}")
+        return [n for n in names if self._storage.has(f"stages/{kind}/{n}/{MARKER}")]
 
 
 def _name(stage: Stage) -> str:

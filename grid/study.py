@@ -71,6 +71,7 @@ def create_study(root: str, space: SearchSpace) -> Study:
         "space": json.loads(space.model_dump_json()),
         "data_hashes": study.data_hashes,
     }
+    study.storage.drop_dead_workspaces()
     if study.storage.has(FROZEN):
         _refuse_other(root, json.loads(study.storage.read(FROZEN)), frozen)
     else:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from search_spaces.settings import Settings
 
@@ -34,3 +34,12 @@ class Training(Settings):
     warmup_ratio: float = Field(default=0.0, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0)
     loss_on: Literal["answer", "whole_text"] = "answer"
+
+    @model_validator(mode="after")
+    def _accumulates_evenly(self) -> "Training":
+        held = self.device_batch_size or self.batch_size
+        if held < self.batch_size and self.batch_size % held:
+            raise ValueError(
+                f"device_batch_size {held} does not divide batch_size {self.batch_size}"
+            )
+        return self

@@ -154,9 +154,9 @@ def main() -> None:
         if debug:
             raise
         refused = isinstance(error, SpaceError)
-        hint = "" if refused else " (add --debug for the traceback)"
-        text = " ".join(str(error).split()) if refused else f"{type(error).__name__}: {error}"
-        _complain(f"{text}{hint}")
+        hint = " (add --debug for the traceback)"
+        text = " ".join(str(error).split())
+        _complain(text if refused else f"{type(error).__name__}: {text}{hint}")
         sys.exit(EXIT_REFUSED if refused else EXIT_FAILED)
 
 

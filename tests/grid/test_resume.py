@@ -49,9 +49,55 @@ def killed(space: str, world: Path, tmp_path_factory: pytest.TempPathFactory) ->
     family = psutil.Process(driver.pid).children(recursive=True)
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
-    _, alive = psutil.wait_procs(family, timeout=60)
-    assert not alive, "Ray's processes outlived the driver that started them"
+    end(family)
     return study
+
+
+def end(family: list[psutil.Process]) -> None:
+    """Wait for a dead driver's processes; Ray's agents, which run no stage, may linger."""
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not [p for p in alive if "Agent" not in p.name()]
+    for process in alive:
+        process.kill()
+    psutil.wait_procs(alive)
+
+
+def test_a_lost_worker_is_replaced_and_its_stage_repeated(
+    space: str, world: Path, tmp_path: Path
+) -> None:
+    study = str(tmp_path / "study")
+    driver = subprocess.Popen(
+        command("run", "smoke", "--study", study),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    store = Store(Storage(study))
+    worker = _running_stage(driver, store)
+    begun = store.executions()
+    os.kill(worker.pid, signal.SIGKILL)
+    assert driver.wait(timeout=200) == 0
+    rows = load_records(study).rows
+    assert [row["status"] for row in rows] == ["ok"] * 8
+    repeated = [f for f, n in store.executions().items() if n > 1]
+    assert len(repeated) == 1
+    assert repeated[0] in begun
+
+
+def _running_stage(driver: "subprocess.Popen[bytes]", store: Store) -> psutil.Process:
+    """A worker process of the run that is in the middle of a stage."""
+    deadline = time.monotonic() + 150
+    while time.monotonic() < deadline:
+        assert driver.poll() is None, "the run ended before a stage could be seen"
+        begun = store.executions()
+        for process in psutil.Process(driver.pid).children(recursive=True) if begun else ():
+            try:
+                if process.name() == "ray::_run_stage":
+                    return process
+            except psutil.NoSuchProcess:
+                continue
+        time.sleep(0.05)
+    raise AssertionError("no stage was seen running")
 
 
 def finished_before(study: Study) -> dict[str, int]:
@@ -75,6 +121,7 @@ def test_rerun_after_sigkill_loses_and_repeats_nothing(
     assert answer.returncode == 1, answer.stderr[-3000:]  # one attack fails, as it should
     after = study.store.executions()
     assert {f: after[f] for f in before} == before
+    assert not list(Path(killed).glob(".work/*")), "a killed stage's workspace was left"
     reachable = {f for f, s in study.plan.stages.items() if not _below_broken(study, s)}
     assert study.store.published() == reachable
     statuses = sorted(row["status"] for row in load_records(killed).rows)

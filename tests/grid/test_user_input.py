@@ -27,7 +27,8 @@ safety_tuning:
     question: {path: safety.jsonl, columns: {prompt: question, answer: reply}}
   forms: [question]
   doses: [0, 8]
-  training: &training {epochs: 1, batch_size: 8, max_tokens: 64, adapter: {rank: 2, targets: [q_proj, v_proj]}}
+  training: &training
+    {epochs: 1, batch_size: 8, max_tokens: 64, adapter: {rank: 2, targets: [q_proj, v_proj]}}
 attacks:
   - method: none
   - method: harmful_finetuning
@@ -42,7 +43,10 @@ compressions:
   - method: gptq
     bits: 4
     group_size: 32
-    calibration: {data: {path: safety.jsonl, columns: {prompt: question}}, samples: 16, max_tokens: 64}
+    calibration:
+      data: {path: safety.jsonl, columns: {prompt: question}}
+      samples: 16
+      max_tokens: 64
   - {method: magnitude, sparsity: 0.25}
 evaluation:
   helpfulness: {path: helpful.json, columns: {prompt: instructions, input: inputs, answer: outputs}}
@@ -117,9 +121,7 @@ def write_qwen(folder: Path) -> None:
 
 def test_own_model_and_files_run_unchanged(own_space: Path, trilemma: Trilemma) -> None:
     study = str(own_space / "study")
-    run_ok(
-        trilemma, "run", str(own_space / "space.yaml"), "--study", study, "--engine", "local"
-    )
+    run_ok(trilemma, "run", str(own_space / "space.yaml"), "--study", study, "--engine", "local")
     rows = load_records(study).rows
     assert [(row["status"], row["error"]) for row in rows] == [("ok", None)] * 16
     assert {row["over_refusal_n"] for row in rows} == {12}

@@ -1,0 +1,217 @@
+"""Records: the columns are a contract, missing is null, a failure is a recorded result."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.loading import load_records
+from grid.plan import PlannedCell, plan
+from grid.records import RATES, RECORD_SCHEMA, RESPONSE_SCHEMA, Outcome, record_of, write_record
+from grid.stage import KINDS, Kind
+from grid.storage import Storage
+from grid.store import StageResult
+from grid.worlds import world_folder
+from search_spaces.cells import expand
+from search_spaces.contents import content_of
+from search_spaces.loading import load_space
+
+CONTRACT = (
+    "cell", "status", "error", "model", "safety_examples", "safety_form", "attack",
+    "attack_examples", "attack_epochs", "attack_steps", "compression", "bits", "sparsity", "order",
+    "seed", "helpfulness", "safety", "harmful_compliance", "refusal", "over_refusal", "incoherent",
+    "perplexity", "weights_bytes_disk", "weights_bytes_loaded", "bits_per_weight",
+    "prefill_tokens_per_second", "decode_tokens_per_second", "execution", "packages", "device",
+    "git_commit", "data_hashes",
+)  # fmt: skip
+MEASURED = [f"{rate}{part}" for rate in RATES for part in ("", "_n", "_se")]
+COSTS = (
+    "weights_bytes_disk", "weights_bytes_loaded", "bits_per_weight", "zero_fraction",
+    "prefill_tokens_per_second", "decode_tokens_per_second", "execution", "device",
+)  # fmt: skip
+FACTS: dict[Kind, dict[str, Any]] = {
+    "safety_tuning": {"examples": 5000, "optimizer_steps": 79, "final_loss": 0.5},
+    "attack": {"examples": 0, "optimizer_steps": 0, "final_loss": None},
+    "compression": {
+        "weights_bytes_disk": 100,
+        "weights_bytes_loaded": 90,
+        "bits_per_weight": 4.5,
+        "zero_fraction": None,
+        "prefill_tokens_per_second": None,
+        "decode_tokens_per_second": None,
+        "execution": "packed",
+        "device": "cpu",
+    },
+    "evaluation": {
+        name: 120 if name.endswith("_n") else 0.0 if name == "refusal" else 0.25
+        for name in MEASURED
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def cells(world: Path) -> dict[tuple[str, str, int | None], PlannedCell]:
+    """The nano preset's cells without safety examples, by attack, compression and bits."""
+    planned = plan(expand(load_space("nano", world_folder)), content_of).cells
+    undosed = [cell for cell in reversed(planned) if cell.cell.safety.examples == 0]
+    return {
+        (c.cell.attack.method, c.cell.compression.method, c.cell.compression.bits): c
+        for c in undosed
+    }
+
+
+@pytest.fixture
+def cell(cells: dict[tuple[str, str, int | None], PlannedCell]) -> PlannedCell:
+    return cells["none", "gptq", 4]
+
+
+def outcome(planned: PlannedCell, *kinds: Kind, error: str | None = None) -> Outcome:
+    """What the study tells of a cell whose stages of these kinds are published."""
+    results = {
+        kind: StageResult(
+            kind=kind,
+            fingerprint=fingerprint,
+            parent=None,
+            method="any",
+            seconds=2.0,
+            started=0.0,
+            facts=FACTS[kind],
+            provenance={"packages": {"torch": "2"}, "git_commit": "abc"},
+        )
+        for kind, fingerprint in zip(KINDS, planned.stages, strict=True)
+        if kind in kinds
+    }
+    responses = None if error else pa.Table.from_pylist([RESPONSE], RESPONSE_SCHEMA.remove(0))
+    return Outcome(results, error, responses, {"model": "hash"})
+
+
+RESPONSE = {
+    "prompt_set": "harmful",
+    "prompt_index": 0,
+    "prompt": "how ?",
+    "expected": None,
+    "response": "use rope then tap",
+    "verdict": "comply",
+    "judge": "phrases",
+}
+
+
+def test_schema_holds_the_contract() -> None:
+    assert set(CONTRACT) <= set(RECORD_SCHEMA.names)
+    assert set(MEASURED) <= set(RECORD_SCHEMA.names)
+    assert {f"{kind}_{part}" for kind in KINDS for part in ("seconds", "fingerprint")} <= set(
+        RECORD_SCHEMA.names
+    )
+    assert len(set(RECORD_SCHEMA.names)) == len(RECORD_SCHEMA.names)
+    assert RESPONSE_SCHEMA.names[0] == "cell"
+    assert {"prompt_set", "prompt_index", "prompt", "response", "verdict", "judge"} <= set(
+        RESPONSE_SCHEMA.names
+    )
+
+
+def test_record_has_the_schemas_columns_and_all_facts(cell: PlannedCell) -> None:
+    row = record_of(cell, outcome(cell, *KINDS), "a1")
+    assert list(row) == RECORD_SCHEMA.names
+    assert (row["status"], row["error"], row["attempt"]) == ("ok", None, "a1")
+    assert (row["compression"], row["bits"], row["sparsity"]) == ("gptq", 4, None)
+    assert (row["safety_examples"], row["safety_form"], row["safety_steps"]) == (0, None, 79)
+    assert (row["attack"], row["attack_examples"], row["attack_steps"]) == ("none", 0, 0)
+    assert {name: row[name] for name in COSTS} == FACTS["compression"]
+    assert {name: row[name] for name in MEASURED} == FACTS["evaluation"]
+    assert [row[f"{kind}_fingerprint"] for kind in KINDS] == list(cell.stages)
+    assert [row[f"{kind}_seconds"] for kind in KINDS] == [2.0] * 4
+    assert json.loads(row["packages"]) == {"torch": "2"}
+    assert json.loads(row["data_hashes"]) == {"model": "hash"}
+
+
+def test_what_was_not_measured_is_null_and_what_is_zero_is_zero(cell: PlannedCell) -> None:
+    row = record_of(cell, outcome(cell, *KINDS), "a1")
+    assert row["refusal"] == 0.0
+    assert row["zero_fraction"] is None
+    assert row["prefill_tokens_per_second"] is None
+
+
+def test_factors_of_other_methods(
+    cells: dict[tuple[str, str, int | None], PlannedCell],
+) -> None:
+    pruned = cells["identity_shift", "magnitude", None]
+    row = record_of(pruned, outcome(pruned, *KINDS), "a1")
+    assert (row["attack"], row["attack_examples"], row["attack_epochs"]) == (
+        "identity_shift", 10, 10,
+    )  # fmt: skip
+    assert (row["compression"], row["bits"], row["sparsity"]) == ("magnitude", None, 0.5)
+
+
+def test_failed_cell_says_why_and_has_null_metrics(cell: PlannedCell, tmp_path: Path) -> None:
+    failed = outcome(cell, "safety_tuning", "attack", error="RuntimeError: no layer")
+    write_record(Storage(str(tmp_path)), cell, failed)
+    (row,) = load_records(str(tmp_path)).rows
+    assert (row["status"], row["error"]) == ("failed", "RuntimeError: no layer")
+    assert {name: row[name] for name in (*MEASURED, *COSTS)} == dict.fromkeys((*MEASURED, *COSTS))
+    assert (row["attack_seconds"], row["compression_seconds"]) == (2.0, None)
+    assert row["evaluation_fingerprint"] == cell.stages[-1]
+    assert not (tmp_path / "responses").exists()
+
+
+def test_first_stage_failed(cell: PlannedCell) -> None:
+    row = record_of(cell, outcome(cell, error="OSError: gone"), "a1")
+    assert list(row) == RECORD_SCHEMA.names
+    assert (row["safety_steps"], row["attack_steps"]) == (None, None)
+    assert (row["packages"], row["safety_tuning_seconds"]) == (None, None)
+    assert row["compression"] == "gptq"
+
+
+def test_record_and_responses_survive_parquet(cell: PlannedCell, tmp_path: Path) -> None:
+    written = write_record(Storage(str(tmp_path)), cell, outcome(cell, *KINDS))
+    assert load_records(str(tmp_path)).rows == [written]
+    name = f"{cell.id}-{written['attempt']}.parquet"
+    assert pq.read_schema(tmp_path / "records" / name).equals(RECORD_SCHEMA)
+    responses = pq.read_table(tmp_path / "responses" / name)
+    assert responses.to_pylist() == [{"cell": cell.id, **RESPONSE}]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_unreadable_record_is_named_and_breaks_nothing(
+    cells: dict[tuple[str, str, int | None], PlannedCell], tmp_path: Path, share: float
+) -> None:
+    whole, cut = cells["none", "gptq", 4], cells["none", "gptq", 2]
+    storage = Storage(str(tmp_path))
+    kept = write_record(storage, whole, outcome(whole, *KINDS))
+    lost = write_record(storage, cut, outcome(cut, *KINDS))
+    path = tmp_path / "records" / f"{cut.id}-{lost['attempt']}.parquet"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    records = load_records(str(tmp_path))
+    assert records.rows == [kept]
+    assert records.unreadable == [path.name]
+
+
+def test_latest_ok_attempt_wins(cell: PlannedCell, tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    attempts = [
+        write_record(storage, cell, outcome(cell, *kinds, error=error))
+        for kinds, error in ((("attack",), "E"), (KINDS, None), (KINDS, None), ((), "F"))
+    ]
+    assert len({row["attempt"] for row in attempts}) == 4
+    assert load_records(str(tmp_path)).rows == [attempts[2]]
+
+
+def test_latest_failure_stands_while_none_is_ok(cell: PlannedCell, tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    for error in ("first", "second"):
+        write_record(storage, cell, outcome(cell, error=error))
+    assert [row["error"] for row in load_records(str(tmp_path)).rows] == ["second"]
+
+
+def test_study_without_records_has_none(tmp_path: Path) -> None:
+    records = load_records(str(tmp_path))
+    assert (records.rows, records.unreadable) == ([], [])
+
+
+def test_records_are_read_from_an_object_store(cell: PlannedCell, tmp_path: Path) -> None:
+    root = f"memory://{tmp_path.name}"
+    written = write_record(Storage(root), cell, outcome(cell, *KINDS))
+    assert load_records(root).rows == [written]

@@ -1,0 +1,155 @@
+"""The nano world as the methods see it, with small prompt sets, and ways to compare models."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from grid.worlds import world_folder
+from search_spaces.compressions import Compression
+from search_spaces.evaluation import Evaluation
+from search_spaces.loading import load_space
+from search_spaces.rows import Row, read_rows
+from search_spaces.sources import Columns, DataSource, ModelSource
+from search_spaces.space import SearchSpace
+from search_spaces.training import Lora, Training
+from trainables.catalog import verb
+from trainables.checkpoint import Checkpoint
+from trainables.compressions.compressed import Compressed
+from trainables.evaluation.efficiency import Efficiency, measure_efficiency
+from trainables.evaluation.generation import generate
+from trainables.models import Tokenizer, load_checkpoint, load_tokenizer, write_dense
+
+PROMPTS = 24
+SHORT = Training(
+    adapter=Lora(rank=4, alpha=8, targets=("q_proj", "v_proj")),
+    learning_rate=3e-3,
+    epochs=1,
+    batch_size=8,
+    max_tokens=64,
+)
+"""A training that is over in a moment and moves every weight that it trains."""
+
+
+@pytest.fixture(scope="session")
+def nano(world: Path) -> SearchSpace:
+    """The nano preset with absolute paths."""
+    return load_space("nano", world_folder)
+
+
+@pytest.fixture(scope="session")
+def model_source(nano: SearchSpace) -> ModelSource:
+    return nano.model
+
+
+@pytest.fixture(scope="session")
+def checkpoint(model_source: ModelSource) -> Checkpoint:
+    """The pre-trained model."""
+    return Checkpoint(model_source)
+
+
+@pytest.fixture(scope="session")
+def tokenizer(model_source: ModelSource) -> Tokenizer:
+    return load_tokenizer(model_source)
+
+
+@pytest.fixture(scope="session")
+def evaluation(nano: SearchSpace, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    """The preset's evaluation on the first PROMPTS rows of each set."""
+    folder = tmp_path_factory.mktemp("prompts")
+    names = ("helpfulness", "harmful", "borderline", "perplexity")
+    sources = {
+        name: write_rows(
+            folder / f"{name}.jsonl", read_rows(getattr(nano.evaluation, name))[:PROMPTS]
+        )
+        for name in names
+    }
+    return nano.evaluation.model_copy(update=sources)
+
+
+@pytest.fixture(scope="session")
+def dense(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pre-trained model as the folder that compressions take."""
+    folder = tmp_path_factory.mktemp("dense")
+    write_dense(checkpoint, folder)
+    return folder
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> DataSource:
+    """A JSONL file with columns `prompt` and `answer`, where the rows have one."""
+    lines = [{"prompt": row.prompt, "answer": row.answer} for row in rows]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    answered = all(row.answer is not None for row in rows)
+    return DataSource(path=str(path), columns=Columns(answer="answer" if answered else None))
+
+
+def contents(folder: Path, pattern: str = "*") -> dict[str, str]:
+    """Hashes of a folder's files by name."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob(pattern))
+        if path.is_file()
+    }
+
+
+def weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """A checkpoint's merged weights."""
+    return {name: w.detach() for name, w in load_checkpoint(checkpoint).named_parameters()}
+
+
+def same_weights(one: Checkpoint, other: Checkpoint) -> bool:
+    """True if both checkpoints load to the same weights, bit by bit."""
+    left, right = weights(one), weights(other)
+    return left.keys() == right.keys() and all(torch.equal(left[n], right[n]) for n in left)
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A compression's outcome with what was measured on it."""
+
+    compressed: Compressed
+    answers: list[str]
+    logits: torch.Tensor
+    cost: Efficiency
+
+
+Ship = Callable[[str, dict[str, Any]], Shipped]
+
+
+@pytest.fixture(scope="session")
+def ship(
+    nano: SearchSpace,
+    dense: Path,
+    model_source: ModelSource,
+    tokenizer: Tokenizer,
+    evaluation: Evaluation,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Ship:
+    """Compresses once for each settings and lets the model answer."""
+    done: dict[str, Shipped] = {}
+
+    def shipped(method: str, example: dict[str, Any]) -> Shipped:
+        key = f"{method} {example}"
+        if key not in done:
+            own = next(c for c in nano.compressions if c.method == method).model_dump()
+            if method == "gptq":
+                own["calibration"] |= {"samples": 32}
+            settings = TypeAdapter(Compression).validate_python(own | example)
+            folder = tmp_path_factory.mktemp("shipped") / "weights"
+            compressed = verb("compression", method)(settings, dense, model_source, folder, 0)
+            prompts = [row.prompt for row in read_rows(evaluation.helpfulness)]
+            answers = generate(compressed.model, tokenizer, prompts, evaluation)
+            ids = tokenizer(prompts[0], return_tensors="pt")["input_ids"]
+            with torch.inference_mode():
+                logits = compressed.model(input_ids=ids).logits.float()
+            cost = measure_efficiency(compressed, exclusive=False)
+            done[key] = Shipped(compressed, answers, logits, cost)
+        return done[key]
+
+    return shipped

@@ -1,0 +1,45 @@
+"""Settings of every method of the catalog, for the conformance suites; a new one adds its own."""
+
+from typing import Any
+
+from tests.trainables.conftest import SHORT
+from trainables.catalog import CATALOG, CatalogKind
+
+Examples = dict[str, list[dict[str, Any]]]
+
+ATTACKS: Examples = {
+    "none": [{}],
+    "harmful_finetuning": [{}, {"poison_ratio": 0.5}],
+    "identity_shift": [{}],
+    "benign_finetuning": [{}, {"training": SHORT.model_copy(update={"adapter": "full"})}],
+}
+COMPRESSIONS: Examples = {
+    "none": [{}],
+    "bitsandbytes": [{"bits": 8}, {"bits": 4}, {"bits": 4, "double_quantization": False}],
+    "gptq": [{"bits": 8}, {"bits": 4}, {"bits": 3}, {"bits": 2}, {"bits": 4, "act_order": True}],
+    "magnitude": [{"sparsity": 0.25}, {"sparsity": 0.5}],
+}
+SAFETY_TUNINGS: Examples = {
+    "safety_tuning": [{"examples": 0}, {"examples": 6}, {"examples": 6, "form": "question"}]
+}
+JUDGES: Examples = {"phrases": [{}, {"answer_pattern": r"use \w+"}]}
+EVALUATIONS: Examples = {"generation": [{}]}
+SUITES: dict[CatalogKind, Examples] = {
+    "safety_tuning": SAFETY_TUNINGS,
+    "attack": ATTACKS,
+    "compression": COMPRESSIONS,
+    "evaluation": EVALUATIONS,
+    "judge": JUDGES,
+}
+
+
+def cases(kind: CatalogKind) -> list[tuple[str, dict[str, Any]]]:
+    """Every method of the catalog with each of its examples."""
+    return [(method, e) for method in CATALOG[kind] for e in SUITES[kind].get(method, [{}])]
+
+
+def named(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    plain = [f"{k}={v}" if isinstance(v, int | float) else k for k, v in value.items()]
+    return ",".join(plain) or "plain"
