@@ -10,7 +10,8 @@ from grid.records import RATES
 from grid.storage import Storage
 
 TRIAL_CPUS = 0.1
-CONCURRENT_TRIALS = 4
+CONCURRENT_TRIALS = 2
+"""Each is a process that takes seconds of CPU to start, and then only waits."""
 REPORTED = (*RATES, "weights_bytes_disk", "weights_bytes_loaded", "bits_per_weight")
 
 

@@ -20,7 +20,7 @@ def rows(effects_study: str) -> Rows:
 
 
 def average(rows: Rows, metric: str, keep: Keep) -> float:
-    return mean(row[metric] for row in rows if keep(row))
+    return float(mean(row[metric] for row in rows if keep(row)))
 
 
 def at_dose(dose: int) -> Keep:
