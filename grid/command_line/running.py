@@ -10,6 +10,7 @@ from search_spaces.loading import load_space
 from search_spaces.settings import SpaceError
 from search_spaces.sources import EmbeddedWorld
 from search_spaces.space import SearchSpace
+from trainables.quiet import quiet
 
 
 def run_space(
@@ -40,7 +41,7 @@ def make_world(world: str, folder: Path, seed: int) -> None:
     if folder.exists() and not folder.is_dir():
         raise SpaceError("DIR", "", f"{folder} is a file; name a folder")
     settings = EmbeddedWorld.model_validate({"world": world, "seed": seed})
-    with steps_view("pre-training the nano world's model") as on_step:
+    with steps_view("pre-training the nano world's model") as on_step, quiet():
         build_world(settings, folder, on_step)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from grid.execution.work import Assignment
@@ -140,5 +141,6 @@ class Coordination:
             if missing and not self._seconds[kind]:
                 return None
             if missing:
-                left += missing * sum(self._seconds[kind]) / len(self._seconds[kind])
+                # the median: the first stages of a kind may compile kernels for half a minute
+                left += missing * median(self._seconds[kind])
         return left / self._slots
