@@ -22,7 +22,8 @@ def space_error(
 
     `within` is the field that holds `root`; empty where `root` is the whole file.
     """
-    details: list[Any] = list(error.errors())
+    # a misspelt key comes first: it is why another key is missing
+    details: list[Any] = sorted(error.errors(), key=lambda detail: detail["type"] == "missing")
     fields = [_field(root, detail) for detail in details]
     first = fields[0]
     same = [detail for detail, field in zip(details, fields, strict=True) if field == first]

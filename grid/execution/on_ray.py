@@ -49,7 +49,7 @@ def connected(address: str | None, slots: int | None, cpus_per_stage: float) -> 
         "RAY_AIR_NEW_OUTPUT": "0",
         "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
         "RAY_DEDUP_LOGS": "1",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     }
     for key, value in quiet.items():
         os.environ.setdefault(key, value)

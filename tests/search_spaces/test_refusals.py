@@ -4,8 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from search_spaces.compressions import Magnitude
 from search_spaces.loading import load_space, presets
+from search_spaces.schema_errors import space_error
 from search_spaces.settings import SpaceError
 from tests.search_spaces.conftest import Refuses, SpaceFile, no_world
 
@@ -198,3 +201,11 @@ def test_misspelt_preset() -> None:
         "nanno: neither a file nor a preset; did you mean 'nano'? "
         f"allowed: a YAML path or one of {', '.join(presets())}"
     )
+
+
+def test_a_misspelt_key_is_named_before_the_key_that_it_leaves_missing() -> None:
+    raw = {"method": "magnitude", "sparsty": 0.5}
+    with pytest.raises(ValidationError) as refused:
+        Magnitude.model_validate(raw)
+    error = space_error("space.yaml", Magnitude, refused.value)
+    assert str(error).startswith("space.yaml: sparsty: unknown key; did you mean 'sparsity'?")
