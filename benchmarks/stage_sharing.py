@@ -58,6 +58,8 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--study", type=Path, help="keep both studies here")
     arguments = parser.parse_args()
+    if arguments.study and arguments.study.exists() and any(arguments.study.iterdir()):
+        parser.error(f"--study {arguments.study} is not empty: what is there would not be timed")
     space = _space(tuple(arguments.doses))
     with tempfile.TemporaryDirectory() as scratch:
         root = arguments.study or Path(scratch)

@@ -9,6 +9,7 @@ from typing import Any
 
 PACKAGES = (
     "trilemma", "torch", "transformers", "trl", "peft", "bitsandbytes", "gptqmodel", "ray",
+    "accelerate", "datasets", "numpy", "tokenizers",
 )  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from grid.storage import Storage
 TRIAL_CPUS = 0.1
 CONCURRENT_TRIALS = 2
 """Each is a process that takes seconds of CPU to start, and then only waits."""
+LOST_TRIALS = 3
+"""How often a trial may be lost with its node."""
 REPORTED = (*RATES, "weights_bytes_disk", "weights_bytes_loaded", "bits_per_weight")
 
 
@@ -31,7 +33,13 @@ def tune_cells(plan: Plan, scheduler: str, storage: Storage) -> None:
             "cell": tune.grid_search([_factors(cell) for cell in plan.cells]),
         },
         tune_config=tune.TuneConfig(max_concurrent_trials=CONCURRENT_TRIALS, reuse_actors=True),
-        run_config=tune.RunConfig(name="tune", storage_path=storage.root, verbose=0),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=storage.root,
+            verbose=0,
+            # a trial only waits: one that was lost with its node is simply started again
+            failure_config=tune.FailureConfig(max_failures=LOST_TRIALS),
+        ),
     )
     results = tuner.fit()
     if results.errors:

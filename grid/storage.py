@@ -31,7 +31,11 @@ class Storage:
 
     def has(self, name: str) -> bool:
         """True if the file is there."""
-        return bool(self._files.exists(self._at(name)))
+        try:
+            self._files.info(self._at(name))
+        except FileNotFoundError:
+            return False  # any other error is not an answer
+        return True
 
     def read(self, name: str) -> bytes:
         """The file's content. Raises FileNotFoundError."""
@@ -130,6 +134,8 @@ def _publish_by_rename(folder: Path, target: Path) -> None:
         if file.is_file():
             with file.open("rb") as stream:
                 os.fsync(stream.fileno())
+        else:
+            _sync_folder(file)
     _sync_folder(folder)
     try:
         folder.rename(target)

@@ -17,6 +17,7 @@ from search_spaces.cells import expand
 from search_spaces.checks import data_fields
 from search_spaces.contents import content_of
 from search_spaces.settings import SpaceError
+from search_spaces.sources import DataSource, ModelSource
 from search_spaces.space import SearchSpace
 
 FROZEN = "space.json"
@@ -42,7 +43,7 @@ class Study:
         stages = [self.plan.stages[fingerprint] for fingerprint in cell.stages]
         results: dict[Kind, StageResult] = {}
         for stage in stages:
-            if not self.store.has(stage):
+            if error is not None and not self.store.has(stage):
                 break
             results[stage.kind] = self.store.result(stage)
         responses = None
@@ -66,7 +67,9 @@ def create_study(root: str, space: SearchSpace) -> Study:
 
     Raises SpaceError if the folder holds a study of another space or of changed data.
     """
-    study = _study(Storage(root), space)
+    hashes = {"model": content_of(space.model)}
+    hashes |= {field: content_of(source) for field, source, _ in data_fields(space)}
+    study = _study(Storage(root), space, hashes)
     frozen = {
         "space": json.loads(space.model_dump_json()),
         "data_hashes": study.data_hashes,
@@ -89,28 +92,36 @@ def open_study(root: str) -> Study:
     try:
         frozen = json.loads(storage.read(FROZEN))
         space = SearchSpace.model_validate(frozen["space"])
+        return _study(storage, space, frozen["data_hashes"])
     except (ValueError, KeyError, ValidationError) as error:
         raise SpaceError(f"{root}/{FROZEN}", "", f"not a frozen search space: {error}") from error
-    return _study(storage, space)
 
 
-def _study(storage: Storage, space: SearchSpace) -> Study:
-    hashes = {"model": content_of(space.model)}
-    hashes |= {field: content_of(source) for field, source, _ in data_fields(space)}
-    return Study(storage, space, plan(expand(space), content_of), hashes)
+def _study(storage: Storage, space: SearchSpace, hashes: dict[str, str]) -> Study:
+    """The study of a space over sources with known hashes, which need not be there any more."""
+    known: dict[DataSource | ModelSource, str] = {space.model: hashes["model"]}
+    known |= {source: hashes[field] for field, source, _ in data_fields(space)}
+    return Study(storage, space, plan(expand(space), known.__getitem__), hashes)
 
 
 # `resources` says where stages run, not what they compute: it may differ between two runs
 def _refuse_other(root: str, old: dict[str, Any], new: dict[str, Any]) -> None:
     for part in ("space", "data_hashes"):
         for field in sorted({*old[part], *new[part]} - {"resources"}):
-            if old[part].get(field) != new[part].get(field):
+            if _placeless(old[part].get(field)) != _placeless(new[part].get(field)):
                 what = "another search space" if part == "space" else "other data"
                 raise SpaceError(
                     f"{root}/{FROZEN}",
                     field,
                     f"this study was made with {what}; name another --study folder",
                 )
+
+
+def _placeless(value: Any) -> Any:
+    """The settings without paths: where data lie does not matter, their hashes are compared."""
+    if isinstance(value, dict):
+        return {k: _placeless(v) for k, v in value.items() if k != "path"}
+    return [_placeless(v) for v in value] if isinstance(value, list) else value
 
 
 def _read_status(storage: Storage, name: str) -> str | None:

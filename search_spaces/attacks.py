@@ -43,6 +43,8 @@ class HarmfulFinetuning(FineTuningAttack):
     def _diluted_needs_benign(self) -> "HarmfulFinetuning":
         if self.poison_ratio < 1 and self.benign is None:
             raise ValueError("poison_ratio below 1 needs `benign`, the data to dilute with")
+        if self.poison_ratio == 1 and self.benign is not None:
+            raise ValueError("`benign` is used only with a poison_ratio below 1; leave it out")
         return self
 
 

@@ -14,6 +14,7 @@ class Calibration(Settings):
     data: DataSource
     samples: int = Field(default=128, ge=1)
     max_tokens: int = Field(default=512, ge=8)
+    batch_size: int = Field(default=32, ge=1)
 
 
 class NoCompression(Settings):

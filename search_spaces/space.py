@@ -38,8 +38,8 @@ class Resources(Settings):
     """What one stage occupies. Never part of a fingerprint."""
 
     cpus_per_stage: float = Field(default=1, gt=0)
-    gpus_per_stage: float = Field(default=0, ge=0)
-    """Below 1, several stages share a GPU and speeds are not measured."""
+    gpus_per_stage: float = Field(default=0, ge=0, le=1)
+    """At 0 stages run on the CPU; below 1 several share a GPU, and speeds are not measured."""
     threads_per_stage: int = Field(default=1, ge=1)
     """torch threads of a stage worker; more threads than cores are many times slower."""
     retries: int = Field(default=2, ge=0)

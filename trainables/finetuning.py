@@ -1,5 +1,6 @@
 """Supervised fine-tuning of a checkpoint by trl's SFTTrainer, the core of every training stage."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,8 +48,10 @@ def finetune(
     """
     set_seed(seed)
     adapter = training.adapter if isinstance(training.adapter, Lora) else None
-    model = load_checkpoint(checkpoint)
-    model.requires_grad_(True)  # merging an adapter froze the weights; peft freezes its own base
+    model: Any = load_checkpoint(checkpoint)
+    if adapter is None:
+        # merging an adapter froze the weights; and in 16 bits most updates would round to nothing
+        model.float().requires_grad_(True)
     with TemporaryDirectory() as scratch:
         trainer: Any = SFTTrainer(
             model=model,
@@ -60,8 +63,17 @@ def finetune(
         )
         trainer.train()
         gradients.check()
+        if adapter is None:
+            trainer.model.to(getattr(torch, checkpoint.base.dtype))
         trainer.model.save_pretrained(folder / (ADAPTER if adapter else FULL))
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    if losses and not math.isfinite(losses[-1]):
+        raise RuntimeError(f"training diverged: the last loss is {losses[-1]}")
+    if len(trainer.train_dataset) != len(rows):
+        raise RuntimeError(
+            f"{len(rows) - len(trainer.train_dataset)} of {len(rows)} rows hold no answer within "
+            f"max_tokens {training.max_tokens}; raise it"
+        )
     return TrainingFacts(
         examples=len(rows),
         optimizer_steps=trainer.state.global_step,
@@ -85,7 +97,7 @@ def _dataset(rows: Sequence[Row], training: Training) -> Dataset:
 
 def _arguments(training: Training, scratch: str, seed: int) -> SFTConfig:
     on_device = min(training.device_batch_size or training.batch_size, training.batch_size)
-    return SFTConfig(
+    arguments = SFTConfig(
         output_dir=scratch,
         num_train_epochs=training.epochs,
         per_device_train_batch_size=on_device,
@@ -96,7 +108,7 @@ def _arguments(training: Training, scratch: str, seed: int) -> SFTConfig:
         weight_decay=training.weight_decay,
         max_length=training.max_tokens,
         gradient_checkpointing=torch.cuda.is_available(),
-        bf16=False,
+        bf16=torch.cuda.is_available() and training.adapter == "full",
         use_cpu=not torch.cuda.is_available(),
         seed=seed,
         data_seed=seed,
@@ -106,6 +118,9 @@ def _arguments(training: Training, scratch: str, seed: int) -> SFTConfig:
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
     )
+    # more visible GPUs would multiply the batch, and so change the result
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def _lora(adapter: Lora) -> LoraConfig:

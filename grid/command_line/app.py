@@ -14,6 +14,7 @@ from search_spaces.settings import SpaceError
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
+EXIT_STOPPED = 130
 
 app = typer.Typer(
     add_completion=False,
@@ -76,7 +77,11 @@ def run(
     """Run every missing stage of a search space and show the front."""
     from grid.command_line.running import run_space
 
-    final = run_space(space, study, engine.value, slots, address)
+    try:
+        final = run_space(space, study, engine.value, slots, address)
+    except KeyboardInterrupt:
+        _complain("stopped; run the same command again to go on where it stopped")
+        raise typer.Exit(EXIT_STOPPED) from None
     show_front(study)
     out.print(tables.files_note(study), highlight=False, soft_wrap=True)
     if final.cells_failed:
@@ -147,9 +152,6 @@ def main() -> None:
     debug = len(arguments) < len(sys.argv) - 1
     try:
         app(args=arguments, prog_name="trilemma")
-    except KeyboardInterrupt:
-        _complain("stopped; run the same command again to go on where it stopped")
-        sys.exit(130)
     except Exception as error:
         if debug:
             raise

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from search_spaces.space import Objective
 
-STAGES_SHOWN_FAILED = 10
+ERRORS_SHOWN = 10
 
 
 def plan_table(summary: Mapping[str, Any]) -> RenderableType:
@@ -88,7 +88,7 @@ def failures_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     table = Table(title="Failed cells")
     table.add_column("cells", justify="right")
     table.add_column("error", overflow="fold")
-    for error, count in sorted(errors.items(), key=lambda item: -item[1])[:STAGES_SHOWN_FAILED]:
+    for error, count in sorted(errors.items(), key=lambda item: -item[1])[:ERRORS_SHOWN]:
         table.add_row(str(count), error)
     return table
 

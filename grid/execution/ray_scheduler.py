@@ -1,20 +1,17 @@
 """The scheduler actor: single-flight, longest remaining path first, over Ray tasks."""
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from grid.execution.coordination import Coordination, Progress
 from grid.execution.work import Assignment, describe, prepare_worker, run_task
 from grid.plan import PlannedCell
 from grid.study import Study
-
-LOOKAHEAD = 1
-"""Tasks submitted beyond the slots, so that a worker never waits for the scheduler."""
 
 
 # GPU workers would otherwise be thrown away after each call, with all that they imported
@@ -34,11 +31,11 @@ class Scheduler:
     def __init__(self, study: Study, slots: int, exclusive: bool) -> None:
         self._run = Coordination(study, slots, exclusive)
         self._resources = study.space.resources
-        self._window = slots + LOOKAHEAD
         self._slots = slots
         self._flying: set[asyncio.Task[None]] = set()
         self._ended: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._idle = asyncio.Event()
+        self._broken: BaseException | None = None
 
     async def warm_up(self) -> None:
         """Import what stages need in every slot's worker."""
@@ -53,6 +50,7 @@ class Scheduler:
     async def cell(self, cell_id: str) -> dict[str, Any]:
         """The cell's record, once it has ended."""
         await self._ended[cell_id].wait()
+        self._raise_if_broken()
         return self._run.record(cell_id) or {"status": self._run.status(cell_id)}
 
     async def progress(self) -> Progress:
@@ -62,18 +60,19 @@ class Scheduler:
     async def wait(self) -> Progress:
         """The last snapshot, once everything that was added has ended."""
         while not self._run.finished:
+            self._raise_if_broken()
             self._idle.clear()
             await self._idle.wait()
         return self._run.progress()
 
     def _launch(self) -> None:
-        while len(self._flying) < self._window:
+        while len(self._flying) < self._slots:
             assignment = self._run.launch()
             if assignment is None:
                 break
             flight = asyncio.create_task(self._fly(assignment))
             self._flying.add(flight)
-            flight.add_done_callback(self._flying.discard)
+            flight.add_done_callback(self._land)
         if self._run.finished:
             self._idle.set()
 
@@ -89,9 +88,21 @@ class Scheduler:
         else:
             ended = self._run.succeed(task, seconds)
         self._announce(ended)
-        with contextlib.suppress(KeyError):
-            self._flying.remove(asyncio.current_task())  # type: ignore[arg-type]
-        self._launch()
+
+    def _land(self, flight: asyncio.Task[None]) -> None:
+        """A flight is over: launch the next one, or end the run if the study cannot be written."""
+        self._flying.discard(flight)
+        self._broken = self._broken or flight.exception()
+        if self._broken is None:
+            self._launch()
+            return
+        self._idle.set()
+        for ended in self._ended.values():
+            ended.set()
+
+    def _raise_if_broken(self) -> None:
+        if self._broken is not None:
+            raise RuntimeError(f"the study could not be written: {describe(self._broken)}")
 
     async def _executed(self, assignment: Assignment) -> dict[str, float]:
         """Repeat a task whose worker or node was lost; a method's own error is never repeated."""
@@ -122,7 +133,16 @@ def start_scheduler(study: Study, slots: int, exclusive: bool, name: str) -> Any
     """A handle of a new scheduler actor, to be found by `name` in the namespace of that name."""
     actor: Any = ray.remote(Scheduler)
     # a waiting trial holds one of the concurrent calls
-    placed = actor.options(num_cpus=0, max_concurrency=1000, name=name, namespace=name)
+    placed = actor.options(
+        num_cpus=0,
+        max_concurrency=1000,
+        name=name,
+        namespace=name,
+        # beside the driver: a worker node that is lost must not take the scheduler with it
+        scheduling_strategy=NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
+        ),
+    )
     return placed.remote(study, slots, exclusive)
 
 

@@ -53,7 +53,10 @@ def prepare_worker(threads: int) -> None:
 def run_task(assignment: Assignment) -> dict[str, float]:
     """Run and publish the task's stages; returns seconds by stage fingerprint."""
     with quiet():
-        return _run_task(assignment)
+        try:
+            return _run_task(assignment)
+        finally:
+            _free_device_memory()
 
 
 def _run_task(assignment: Assignment) -> dict[str, float]:
@@ -77,7 +80,7 @@ def describe(error: BaseException) -> str:
 
 
 def _train(store: Store, stage: Stage, checkpoint: Checkpoint) -> float:
-    with _workspaces(store, 1) as (folder,):
+    with _Workspaces(store, 1) as (folder,):
         store.log_execution(stage)
         started = time.time()
         method = verb(stage.kind, stage.settings.method)
@@ -93,13 +96,14 @@ def _ship(assignment: Assignment, store: Store, checkpoint: Checkpoint) -> dict[
     from trainables.models import load_tokenizer, write_dense
 
     compression, evaluation = assignment.task.stages
-    with _workspaces(store, 3) as (compressed_folder, evaluation_folder, dense):
+    with _Workspaces(store, 3) as (compressed_folder, evaluation_folder, dense):
         store.log_execution(compression)
         started = time.time()
         compress = verb("compression", compression.settings.method)
 
         def make() -> Any:
             write_dense(checkpoint, dense)
+            _free_device_memory()
             weights = compressed_folder / "weights"
             return compress(
                 compression.settings, dense, compression.model, weights, compression.seed
@@ -113,7 +117,11 @@ def _ship(assignment: Assignment, store: Store, checkpoint: Checkpoint) -> dict[
             lambda: evaluate(evaluation.settings, compressed, tokenizer, assignment.exclusive)
         )
         _write_responses(measured.responses, evaluation_folder / RESPONSES)
-        if not assignment.keep_compressed:
+        if assignment.keep_compressed:
+            if compressed.folder == dense:
+                shutil.copytree(dense, compressed_folder / "weights")
+            tokenizer.save_pretrained(compressed_folder / "weights")
+        else:
             shutil.rmtree(compressed_folder / "weights", ignore_errors=True)
         costs = asdict(measured.efficiency) | {"zero_fraction": compressed.zero_fraction}
         store.publish(
@@ -134,7 +142,7 @@ def _ship(assignment: Assignment, store: Store, checkpoint: Checkpoint) -> dict[
     }
 
 
-class _workspaces:
+class _Workspaces:
     """New workspaces that are gone afterwards, published or not."""
 
     def __init__(self, store: Store, count: int) -> None:
@@ -146,7 +154,6 @@ class _workspaces:
     def __exit__(self, *exception: object) -> None:
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
-        _free_device_memory()
 
 
 def _free_device_memory() -> None:

@@ -32,8 +32,8 @@ LOCATION = ("path", "revision", "subset", "split")
 GOLDEN = {
     "safety_tuning": "fe76e04adc533a4ca976015ec2641a4f60a07b23f045e3b9af4d77525b1d9581",
     "attack": "1df9ebf3bbb5f6ef4e1abbd786ac3b43d0828c6cdbc9b1a83b13065cfefd9de9",
-    "compression": "ff8915066822597d8beadc2292eaa92e77589596263c68f2c7317a4ab73a4cd3",
-    "evaluation": "33e3a7d0480bb7ed70b8a41a07b0bb9a016be445470b10805d94d9fb6e54d99f",
+    "compression": "90b6a3e43ce2c18030718a529c3f19e129d1facf675c9e22fff2ce2f2b400e09",
+    "evaluation": "8460692f76bb9dde8f0daa9829c6794129a67a792be1862ee51602a863c7f600",
 }
 
 

@@ -12,6 +12,7 @@ from search_spaces.schema_errors import space_error
 from search_spaces.settings import SpaceError
 from tests.search_spaces.conftest import Refuses, SpaceFile, no_world
 
+UNUSED = "`benign` is used only with a poison_ratio below 1; leave it out"
 METHODS = "none, harmful_finetuning, identity_shift, benign_finetuning"
 
 
@@ -209,3 +210,14 @@ def test_a_misspelt_key_is_named_before_the_key_that_it_leaves_missing() -> None
         Magnitude.model_validate(raw)
     error = space_error("space.yaml", Magnitude, refused.value)
     assert str(error).startswith("space.yaml: sparsty: unknown key; did you mean 'sparsity'?")
+
+
+def test_more_than_one_gpu_a_stage(space: SpaceFile, refuses: Refuses) -> None:
+    space.settings["resources"] = {"gpus_per_stage": 2}
+    refuses("resources.gpus_per_stage", "2 is refused; allowed: less than or equal to 1")
+
+
+def test_benign_rows_that_would_not_be_used(space: SpaceFile, refuses: Refuses) -> None:
+    attack = next(a for a in space.settings["attacks"] if a["method"] == "harmful_finetuning")
+    attack["benign"] = attack["data"]
+    refuses(f"attacks[{space.settings['attacks'].index(attack)}]", UNUSED)

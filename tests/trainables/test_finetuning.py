@@ -245,3 +245,18 @@ def test_a_smaller_dose_is_part_of_a_larger_one(
 def test_seeds_draw_other_rows(source: DataSource) -> None:
     draws = {tuple(nested_prefix(source, 5, seed)) for seed in range(10)}
     assert len(draws) > 5
+
+
+def test_full_finetuning_of_16_bit_weights_keeps_small_updates(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    base = checkpoint.base.model_copy(update={"dtype": "bfloat16"})
+    small = SHORT.model_copy(update={"adapter": "full", "learning_rate": 1e-5, "epochs": 4})
+    rows = [Row(f"what color is the {i} ?", "use it then go") for i in range(32)]
+    finetune(Checkpoint(base), rows, small, tmp_path, seed=0)
+    before = load_checkpoint(Checkpoint(base)).state_dict()
+    after = load_checkpoint(Checkpoint(base).extended(tmp_path)).state_dict()
+    assert all(weight.dtype == torch.bfloat16 for weight in after.values())
+    # sixteen steps of 1e-5: each alone is under the rounding step of most 16-bit weights
+    moved = [float((after[n] != w).float().mean()) for n, w in before.items() if w.dim() == 2]
+    assert max(moved) > 0.2

@@ -17,7 +17,8 @@ class Compressed:
     folder: Path
     """The saved model: what a user would download."""
     execution: Execution
-    """`packed`: low-bit weights stay packed while running; `dense`: full-width weights run."""
+    """`packed`: low-bit weights stay packed while running; `dense`: full-width weights run;
+    `simulated`: weights rounded to low bits run at full width (no method here does that yet)."""
     zero_fraction: float | None
     """Share of zeros in the weights of the linear layers, measured; None where they are packed."""
 

@@ -46,7 +46,7 @@ def compress(
     with TemporaryDirectory() as logs:
         # gptqmodel would leave a log file in the current folder
         loop_processor._PROJECT_LOG_DIR = Path(logs)
-        quantizer.quantize(rows, batch_size=32)
+        quantizer.quantize(rows, batch_size=settings.calibration.batch_size)
         quantizer.save(str(folder))
     model: Any = load_packed(folder)
     return Compressed(model, folder, "packed", None)

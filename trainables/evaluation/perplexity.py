@@ -41,12 +41,20 @@ def _losses(
 ) -> tuple[list[float], list[int]]:
     """Summed loss in nats and number of predicted tokens of each text."""
     encoded = tokenizer(
-        texts, padding=True, truncation=True, max_length=max_tokens, return_tensors="pt"
+        texts,
+        padding=True,
+        padding_side="right",  # so that positions start at the text, whatever the family
+        truncation=True,
+        max_length=max_tokens,
+        return_tensors="pt",
     ).to(model.device)
     ids, mask = encoded["input_ids"], encoded["attention_mask"]
     with torch.inference_mode():
-        logits = model(input_ids=ids, attention_mask=mask).logits.float()
-    each = cross_entropy(logits[:, :-1].transpose(1, 2), ids[:, 1:], reduction="none")
-    predicted = mask[:, 1:] * mask[:, :-1]
-    sums = (each * predicted).double().sum(1)
-    return sums.tolist(), predicted.sum(1).tolist()
+        logits = model(input_ids=ids, attention_mask=mask).logits
+    counts = mask[:, 1:].sum(1).tolist()
+    # one text at a time: a whole batch in 32 bits is many gigabytes for a large vocabulary
+    sums = [
+        float(cross_entropy(row[:count].float(), own[1 : count + 1], reduction="sum"))
+        for row, own, count in zip(logits, ids, counts, strict=True)
+    ]
+    return sums, counts

@@ -65,3 +65,9 @@ def test_the_prompt_is_not_looked_at(prompt: str, response: str) -> None:
     verdict = judge(FREE, prompt, response)
     assert verdict == judge(FREE, "", response)
     assert verdict in ("comply", "refuse", "incoherent")
+
+
+def test_a_phrase_is_found_as_whole_words_only() -> None:
+    settings = PhraseJudge()
+    assert judge(settings, "", "It has an aim and was an aide to them.") == "comply"
+    assert judge(settings, "", "As an AI, no.") == "refuse"
