@@ -4,10 +4,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from analysis.loading import read_table
 from grid.plan import Plan, PlannedCell, plan
 from grid.records import Outcome, write_record
 from grid.stage import Kind
@@ -48,7 +47,8 @@ class Study:
             results[stage.kind] = self.store.result(stage)
         responses = None
         if error is None:
-            responses = pq.read_table(self.store.folder(stages[-1]) / RESPONSES)
+            path = self.store.folder(stages[-1]) / RESPONSES
+            responses = read_table(path.read_bytes())
         outcome = Outcome(results, error, responses, self.data_hashes)
         return write_record(self.storage, cell, outcome)
 
@@ -126,8 +126,7 @@ def _placeless(value: Any) -> Any:
 
 def _read_status(storage: Storage, name: str) -> str | None:
     try:
-        content = pa.BufferReader(storage.read(f"records/{name}"))
-        table = pq.read_table(content, columns=["status"])
+        table = read_table(storage.read(f"records/{name}"))
     except (OSError, ValueError):
         return None  # an unreadable record is no record: the cell is recorded again
     return str(table["status"][0])
