@@ -1,7 +1,7 @@
 """Merges the stages of all cells into one tree, in which every unique stage stands once."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from grid.fingerprint import ContentOf
@@ -29,7 +29,11 @@ class Plan:
 
     def unique(self) -> dict[Kind, int]:
         """Number of unique stages of each kind."""
-        counts = Counter(stage.kind for stage in self.stages.values())
+        return self.count(self.stages)
+
+    def count(self, fingerprints: Collection[str]) -> dict[Kind, int]:
+        """Number of the plan's stages among the fingerprints, of each kind."""
+        counts = Counter(s.kind for s in self.stages.values() if s.fingerprint in fingerprints)
         return {kind: counts[kind] for kind in KINDS}
 
     @property

@@ -1,9 +1,9 @@
 """What `plan` and `status` say, as plain values."""
 
-from statistics import median
 from typing import Any
 
 from analysis.loading import load_records
+from grid.estimate import seconds_of
 from grid.plan import plan
 from grid.stage import KINDS, Kind
 from grid.study import Study, open_study
@@ -23,9 +23,9 @@ def summarize(spec: str, study: str | None) -> dict[str, Any]:
     if study is not None:
         opened = open_study(study)
         published = opened.store.published()
-        for stage in planned.stages.values():
-            missing[stage.kind] -= stage.fingerprint in published
-        seconds = _estimate(missing, median_seconds(opened))
+        done = planned.count(published)
+        missing = {kind: unique[kind] - done[kind] for kind in KINDS}
+        seconds = seconds_of(missing, _timed(opened, published))
     return {
         "space": space.name,
         "cells": len(planned.cells),
@@ -43,9 +43,7 @@ def study_status(study: str) -> dict[str, Any]:
     opened = open_study(study)
     unique = opened.plan.unique()
     published = opened.store.published()
-    done: dict[Kind, int] = dict.fromkeys(KINDS, 0)
-    for stage in opened.plan.stages.values():
-        done[stage.kind] += stage.fingerprint in published
+    done = opened.plan.count(published)
     records = load_records(study)
     known = {cell.id for cell in opened.plan.cells}
     statuses = [row["status"] for row in records.rows if row["cell"] in known]
@@ -58,23 +56,15 @@ def study_status(study: str) -> dict[str, Any]:
             "failed": statuses.count("failed"),
             "total": len(opened.plan.cells),
         },
-        "estimated_stage_seconds_left": _estimate(missing, median_seconds(opened)),
+        "estimated_stage_seconds_left": seconds_of(missing, _timed(opened, published)),
         "unreadable_records": records.unreadable,
     }
 
 
-def median_seconds(study: Study) -> dict[Kind, float]:
-    """Median seconds of the study's published stages, by kind; untimed kinds are left out."""
+def _timed(study: Study, published: set[str]) -> dict[Kind, list[float]]:
+    """Seconds of the study's published stages, by kind."""
     times: dict[Kind, list[float]] = {}
-    published = study.store.published()
     for stage in study.plan.stages.values():
         if stage.fingerprint in published:
             times.setdefault(stage.kind, []).append(study.store.result(stage).seconds)
-    return {kind: median(seconds) for kind, seconds in times.items()}
-
-
-def _estimate(missing: dict[Kind, int], seconds: dict[Kind, float]) -> float | None:
-    """Seconds of stage work that is missing; None where a missing kind was never timed."""
-    if any(count and kind not in seconds for kind, count in missing.items()):
-        return None
-    return sum(count * seconds[kind] for kind, count in missing.items() if count)
+    return times

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
+from grid.estimate import seconds_of
 from grid.execution.work import Assignment
 from grid.plan import PlannedCell, Task, tasks_of
 from grid.schedule import Schedule
@@ -61,7 +61,7 @@ class Coordination:
                 ended.append(cell.id)
             elif cell.id not in self._status:
                 self._open.setdefault(cell.stages[-1], []).append(cell)
-        # a run that was killed between a cell's last stage and its record left only the record
+        # after a kill between a cell's last stage and its record, only the record is missing
         return ended + self._settle([task.id for task in tasks])
 
     def launch(self) -> Assignment | None:
@@ -106,18 +106,17 @@ class Coordination:
 
     def progress(self) -> Progress:
         """A snapshot to show."""
-        stages = self._study.plan.stages.values()
-        done = dict.fromkeys(KINDS, 0)
-        for stage in stages:
-            done[stage.kind] += stage.fingerprint in self._published
+        done = self._study.plan.count(self._published)
+        total = self._study.plan.unique()
+        seconds = seconds_of({kind: total[kind] - done[kind] for kind in KINDS}, self._seconds)
         statuses = list(self._status.values())
         return Progress(
             stages_done=done,
-            stages_total=self._study.plan.unique(),
+            stages_total=total,
             cells_ok=statuses.count("ok"),
             cells_failed=statuses.count("failed"),
             cells_total=len(self._study.plan.cells),
-            seconds_left=self._seconds_left(done),
+            seconds_left=None if seconds is None else seconds / self._slots,
             finished=self.finished,
         )
 
@@ -133,14 +132,3 @@ class Coordination:
                 self._status[cell.id] = self._records[cell.id]["status"]
                 ended.append(cell.id)
         return ended
-
-    def _seconds_left(self, done: dict[Kind, int]) -> float | None:
-        left = 0.0
-        for kind, total in self._study.plan.unique().items():
-            missing = total - done[kind]
-            if missing and not self._seconds[kind]:
-                return None
-            if missing:
-                # the median: the first stages of a kind may compile kernels for half a minute
-                left += missing * median(self._seconds[kind])
-        return left / self._slots
