@@ -6,14 +6,31 @@ from typing import Any
 import moocore
 import numpy as np
 
-from search_spaces.space import Objective
+from search_spaces.space import DEVICE_METRICS, Objective
+
+
+def fronts(
+    rows: Sequence[dict[str, Any]], objectives: Sequence[Objective]
+) -> dict[str, list[dict[str, Any]]]:
+    """The front of each device, where an objective depends on it; else one front, of any device.
+
+    A number that was measured on a CPU says nothing about one that was measured on a GPU.
+    """
+    if not any(objective.metric in DEVICE_METRICS for objective in objectives):
+        return {"": front(rows, objectives)}
+    ok = [row for row in rows if row["status"] == "ok"]
+    devices = sorted({row["device"] for row in ok})
+    return {
+        device: front([row for row in ok if row["device"] == device], objectives)
+        for device in devices
+    }
 
 
 def front(rows: Sequence[dict[str, Any]], objectives: Sequence[Objective]) -> list[dict[str, Any]]:
     """The non-dominated rows, best on the first objective first; ties are all kept.
 
     A failed cell, or one without a value for an objective, is never on the front. Computed by
-    moocore.
+    moocore. Raises ValueError if a device-bound objective was measured on several devices.
     """
     names = [objective.metric for objective in objectives]
     complete = [
@@ -23,6 +40,10 @@ def front(rows: Sequence[dict[str, Any]], objectives: Sequence[Objective]) -> li
     ]
     if not complete:
         return []
+    devices = sorted({str(row["device"]) for row in complete})
+    bound = [name for name in names if name in DEVICE_METRICS]
+    if bound and len(devices) > 1:
+        raise ValueError(f"{bound[0]} was measured on {', '.join(devices)}: one front a device")
     points = np.array([[row[name] for name in names] for row in complete], dtype=float)
     maximise = [objective.direction == "maximize" for objective in objectives]
     on_front = moocore.is_nondominated(points, maximise=maximise, keep_weakly=True)

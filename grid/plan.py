@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from grid.fingerprint import ContentOf
 from grid.stage import KINDS, Kind, Stage, stages_of
@@ -41,6 +42,11 @@ class Plan:
         """Stage executions that sharing saves against every cell running all of its own."""
         return sum(len(cell.stages) for cell in self.cells) - len(self.stages)
 
+    @cached_property
+    def tasks(self) -> list["Task"]:
+        """What workers run, parents first."""
+        return tasks_of(self.stages.values())
+
     def chain(self, fingerprint: str) -> list[Stage]:
         """The stage and all before it, first to last."""
         chain: list[Stage] = []
@@ -74,18 +80,29 @@ class Task:
     stages: tuple[Stage, ...]
     parent: str | None
     """Id of the task that must be done before."""
+    keeps_weights: bool = False
+    """True if a later task works on the compressed weights, as an attack on a release does."""
 
 
 def tasks_of(stages: Iterable[Stage]) -> list[Task]:
     """The stages grouped to tasks, parents first. `stages` must be in a plan's order."""
-    compressions: dict[str, Stage] = {}
+    ordered = list(stages)
+    evaluations = {stage.parent: stage for stage in ordered if stage.kind == "evaluation"}
+    holders: dict[str, str] = {}
     tasks: list[Task] = []
-    for stage in stages:
-        if stage.kind == "compression":
-            compressions[stage.fingerprint] = stage
+    for stage in ordered:
+        if stage.fingerprint in holders:
             continue
         own: tuple[Stage, ...] = (stage,)
-        if stage.kind == "evaluation":
-            own = (compressions[stage.parent or ""], stage)
-        tasks.append(Task(stage.fingerprint, own, own[0].parent))
-    return tasks
+        if stage.kind == "compression" and stage.fingerprint in evaluations:
+            own = (stage, evaluations[stage.fingerprint])
+        task = Task(own[-1].fingerprint, own, holders.get(stage.parent or ""))
+        holders.update((held.fingerprint, task.id) for held in own)
+        tasks.append(task)
+    needed = {s.parent for s in ordered if holders[s.fingerprint] != holders.get(s.parent or "")}
+    return [
+        replace(task, keeps_weights=True)
+        if any(s.kind == "compression" and s.fingerprint in needed for s in task.stages)
+        else task
+        for task in tasks
+    ]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "trilemma", "torch", "transformers", "trl", "peft", "bitsandbytes", "gptqmodel", "ray",
-    "accelerate", "datasets", "numpy", "tokenizers",
+    "trilemma", "torch", "transformers", "trl", "peft", "bitsandbytes", "gptqmodel", "hqq",
+    "llmcompressor", "compressed-tensors", "optimum", "ray", "accelerate", "datasets", "numpy",
+    "tokenizers",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,14 @@ from grid.storage import Storage
 from grid.store import StageResult
 from search_spaces.attacks import FineTuningAttack
 from search_spaces.cells import Cell
+from search_spaces.compressions import (
+    Compression,
+    bits_of,
+    calibrations_of,
+    method_of,
+    pruning_of,
+    steps_of,
+)
 
 SCHEMA_VERSION = 1
 RATES = (
@@ -31,6 +40,10 @@ RECORD_SCHEMA = pa.schema(
     + [("safety_examples", _WHOLE), ("safety_form", _TEXT), ("safety_steps", _WHOLE)]
     + [("attack", _TEXT), ("attack_examples", _WHOLE), ("attack_epochs", _WHOLE)]
     + [("attack_steps", _WHOLE), ("compression", _TEXT), ("bits", _WHOLE), ("sparsity", _REAL)]
+    + [("sparsity_pattern", _TEXT), ("group_size", _WHOLE), ("compression_label", _TEXT)]
+    + [("compression_settings", _TEXT)]
+    + [("calibration_data", _TEXT), ("calibration_samples", _WHOLE)]
+    + [("calibration_seed", _WHOLE)]
     + [("order", _TEXT), ("seed", _WHOLE)]
     + [
         column
@@ -38,8 +51,16 @@ RECORD_SCHEMA = pa.schema(
         for column in ((rate, _REAL), (f"{rate}_n", _WHOLE), (f"{rate}_se", _REAL))
     ]
     + [("weights_bytes_disk", _WHOLE), ("weights_bytes_loaded", _WHOLE)]
-    + [("bits_per_weight", _REAL), ("zero_fraction", _REAL)]
-    + [("prefill_tokens_per_second", _REAL), ("decode_tokens_per_second", _REAL)]
+    + [("bits_per_weight", _REAL), ("bits_per_weight_disk", _REAL)]
+    + [("zero_fraction", _REAL), ("quantized_layers", _WHOLE), ("peak_memory_bytes", _WHOLE)]
+    + [("prefill_tokens_per_second", _REAL)]
+    + [
+        column
+        for batch in ("", "_batch8")
+        for speed in ("time_to_first_token_seconds", "decode_tokens_per_second")
+        for column in ((f"{speed}{batch}", _REAL), (f"{speed}{batch}_iqr", _REAL))
+    ]
+    + [("energy_joules_per_token", _REAL)]
     + [("execution", _TEXT), ("device", _TEXT)]
     + [(f"{kind}_seconds", _REAL) for kind in KINDS]
     + [(f"{kind}_fingerprint", _TEXT) for kind in KINDS]
@@ -66,6 +87,7 @@ class Outcome:
     """How a cell ended: its stages' results as far as they came, and the error if one failed."""
 
     results: Mapping[Kind, StageResult]
+    fingerprints: Mapping[Kind, str]
     error: str | None
     responses: pa.Table | None
     """Columns of RESPONSE_SCHEMA without `cell`; None where the cell failed."""
@@ -98,7 +120,7 @@ def record_of(planned: PlannedCell, outcome: Outcome, attempt: str) -> dict[str,
         "error": outcome.error,
         "data_hashes": json.dumps(dict(outcome.data_hashes), sort_keys=True),
     }
-    for kind, fingerprint in zip(KINDS, planned.stages, strict=True):
+    for kind, fingerprint in outcome.fingerprints.items():
         row[f"{kind}_fingerprint"] = fingerprint
     for kind, result in outcome.results.items():
         row[f"{kind}_seconds"] = result.seconds
@@ -117,11 +139,29 @@ def _factors(cell: Cell) -> dict[str, Any]:
         "attack": cell.attack.method,
         "attack_examples": attack.examples if attack else 0,
         "attack_epochs": attack.training.epochs if attack else 0,
-        "compression": cell.compression.method,
-        "bits": cell.compression.bits,
-        "sparsity": cell.compression.sparsity,
+        **_compression_factors(cell.compression),
         "order": cell.order,
         "seed": cell.seed,
+    }
+
+
+def _compression_factors(compression: Compression) -> dict[str, Any]:
+    pruning = pruning_of(compression)
+    # of several calibrations the last one's, which is the quantizer's
+    calibration = next(reversed(calibrations_of(compression)), None)
+    return {
+        "compression": method_of(compression),
+        "compression_label": compression.label,
+        "bits": bits_of(compression),
+        "sparsity": pruning.sparsity if pruning else None,
+        "sparsity_pattern": pruning.pattern if pruning else None,
+        "group_size": getattr(steps_of(compression)[-1], "group_size", None),
+        "compression_settings": compression.model_dump_json(),
+        "calibration_data": "+".join(Path(source.path).stem for source in calibration.data)
+        if calibration
+        else None,
+        "calibration_samples": calibration.samples if calibration else None,
+        "calibration_seed": calibration.seed if calibration else None,
     }
 
 

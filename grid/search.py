@@ -8,6 +8,7 @@ from ray import tune
 from grid.plan import Plan, PlannedCell
 from grid.records import RATES
 from grid.storage import Storage
+from search_spaces.compressions import bits_of
 
 TRIAL_CPUS = 0.1
 CONCURRENT_TRIALS = 2
@@ -52,7 +53,8 @@ def _factors(cell: PlannedCell) -> dict[str, Any]:
         "id": cell.id,
         "safety_examples": cell.cell.safety.examples,
         "attack": cell.cell.attack.method,
-        "compression": cell.cell.compression.method,
-        "bits": cell.cell.compression.bits,
+        "compression": cell.cell.compression.label,
+        "bits": bits_of(cell.cell.compression),
+        "order": cell.cell.order,
         "seed": cell.cell.seed,
     }

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from grid.fingerprint import ContentOf, canonical, digest
-from search_spaces.attacks import Attack
+from search_spaces.attacks import Attack, NoAttack
 from search_spaces.cells import Cell
 from search_spaces.compressions import Compression
 from search_spaces.evaluation import Evaluation
@@ -31,15 +31,9 @@ class Stage:
 
 def stages_of(cell: Cell, content_of: ContentOf) -> tuple[Stage, ...]:
     """The cell's stages from first to last, each fingerprinted over all that came before it."""
-    steps: tuple[tuple[Kind, StageSettings], ...] = (
-        ("safety_tuning", cell.safety),
-        ("attack", cell.attack),
-        ("compression", cell.compression),
-        ("evaluation", cell.evaluation),
-    )
     root = digest({"model": canonical(cell.model, content_of)})
     stages: list[Stage] = []
-    for kind, settings in steps:
+    for kind, settings in _steps(cell):
         parent = stages[-1].fingerprint if stages else None
         payload: dict[str, Any] = {
             "kind": kind,
@@ -49,3 +43,18 @@ def stages_of(cell: Cell, content_of: ContentOf) -> tuple[Stage, ...]:
         }
         stages.append(Stage(kind, digest(payload), parent, settings, cell.model, cell.seed))
     return tuple(stages)
+
+
+def _steps(cell: Cell) -> list[tuple[Kind, StageSettings]]:
+    """What is done, in the cell's order.
+
+    A release that is attacked once it ships was not attacked before: so it begins with the stages
+    of the cell without an attack, and shares them.
+    """
+    steps: list[tuple[Kind, StageSettings]] = [("safety_tuning", cell.safety)]
+    if cell.order == "attack_then_compress":
+        steps += [("attack", cell.attack), ("compression", cell.compression)]
+    else:
+        steps += [("attack", NoAttack()), ("compression", cell.compression)]
+        steps += [("attack", cell.attack)]
+    return [*steps, ("evaluation", cell.evaluation)]

@@ -40,16 +40,19 @@ class Study:
     def record(self, cell: PlannedCell, error: str | None) -> dict[str, Any]:
         """Write and return the record of a cell that ended, from its published stages."""
         stages = [self.plan.stages[fingerprint] for fingerprint in cell.stages]
+        # of two attacks, one before and one after compression, the last is the cell's
+        fingerprints = {stage.kind: stage.fingerprint for stage in stages}
         results: dict[Kind, StageResult] = {}
         for stage in stages:
             if error is not None and not self.store.has(stage):
                 break
-            results[stage.kind] = self.store.result(stage)
+            if stage.fingerprint == fingerprints[stage.kind]:
+                results[stage.kind] = self.store.result(stage)
         responses = None
         if error is None:
             path = self.store.folder(stages[-1]) / RESPONSES
             responses = read_table(path.read_bytes())
-        outcome = Outcome(results, error, responses, self.data_hashes)
+        outcome = Outcome(results, fingerprints, error, responses, self.data_hashes)
         return write_record(self.storage, cell, outcome)
 
     def recorded(self) -> set[str]:

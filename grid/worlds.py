@@ -18,15 +18,15 @@ def cache_folder() -> Path:
 
 def world_folder(world: EmbeddedWorld) -> Path:
     """The world's folder, with its data files; its model is there after `build_world`."""
-    folder = cache_folder() / f"{world.world}-{_version(world)}-seed{world.seed}"
+    folder = cache_folder() / f"{world.name}-{_version(world)}-seed{world.seed}"
     verb("world_data", world.world)(folder, world.seed)
     return folder
 
 
 def build_world(world: EmbeddedWorld, folder: Path, on_step: OnStep) -> None:
     """Make the world's data and model in `folder`; what is there already is left as it is."""
-    verb("world", world.world)(folder, world.seed, on_step)
+    verb("world", world.world)(folder, world.seed, world.family, on_step)
 
 
 def _version(world: EmbeddedWorld) -> str:
-    return f"v{verb('world_version', world.world)()}"
+    return f"v{verb('world_version', world.world)(world.family)}"

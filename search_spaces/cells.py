@@ -4,14 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from search_spaces.attacks import Attack
-from search_spaces.compressions import Compression
+from search_spaces.attacks import Attack, NoAttack
+from search_spaces.compressions import Compression, NoCompression, with_calibration_seed
 from search_spaces.evaluation import Evaluation
 from search_spaces.safety_tuning import SafetyDose, SafetyTuning
 from search_spaces.sources import ModelSource
-from search_spaces.space import SearchSpace
-
-ORDER = "attack_then_compress"
+from search_spaces.space import Order, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -24,17 +22,42 @@ class Cell:
     compression: Compression
     seed: int
     evaluation: Evaluation
-    order: str = ORDER
+    order: Order = "attack_then_compress"
 
 
 def expand(space: SearchSpace) -> list[Cell]:
     """All cells of the space; those that share stages stand side by side."""
-    return [
-        Cell(space.model, safety, attack, compression, seed, space.evaluation)
-        for seed, safety, attack, compression in product(
-            space.seeds, safety_doses(space.safety_tuning), space.attacks, space.compressions
+    cells = (
+        Cell(
+            space.model,
+            safety,
+            attack,
+            compression,
+            seed,
+            space.evaluation,
+            order if _order_matters(attack, compression) else "attack_then_compress",
         )
-    ]
+        for order in space.orders
+        for seed, safety, attack, compression in product(
+            space.seeds, safety_doses(space.safety_tuning), space.attacks, compressions(space)
+        )
+    )
+    return list(dict.fromkeys(cells))
+
+
+def compressions(space: SearchSpace) -> list[Compression]:
+    """The space's compressions, calibrated ones once for each calibration seed."""
+    seeded = (
+        with_calibration_seed(compression, seed)
+        for compression in space.compressions
+        for seed in space.calibration_seeds
+    )
+    return list(dict.fromkeys(seeded))
+
+
+def _order_matters(attack: Attack, compression: Compression) -> bool:
+    """Without an attack, or without a compression, both orders are the same cell."""
+    return not isinstance(attack, NoAttack) and not isinstance(compression, NoCompression)
 
 
 def safety_doses(tuning: SafetyTuning) -> Iterator[SafetyDose]:

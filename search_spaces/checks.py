@@ -1,20 +1,15 @@
 """Refuses what cannot run before anything does: missing files, impossible doses, duplicates."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import get_args
 
 from search_spaces.attacks import FineTuningAttack, HarmfulFinetuning
-from search_spaces.compressions import Gptq
+from search_spaces.compressions import Calibration
 from search_spaces.contents import content_of
+from search_spaces.model_checks import compression_steps, missing_model, unfit_for_model
 from search_spaces.rows import DataError, read_rows
 from search_spaces.settings import Settings, SpaceError
 from search_spaces.sources import DataSource
 from search_spaces.space import SearchSpace
-from search_spaces.weight_shapes import linear_shapes
-
-GPTQ_GROUP_SIZES: tuple[int, ...] = get_args(Gptq.model_fields["group_size"].annotation)
-GPTQ_OUTPUT_MULTIPLE = 16
 
 
 def check(space: SearchSpace, file: str) -> None:
@@ -24,7 +19,7 @@ def check(space: SearchSpace, file: str) -> None:
 
 
 def _problems(space: SearchSpace) -> Iterator[tuple[str, str]]:
-    yield from _missing_model(space)
+    yield from missing_model(space)
     yield from _missing_forms(space)
     counts: dict[str, int] = {}
     for field, source, needs_answer in data_fields(space):
@@ -40,7 +35,8 @@ def _problems(space: SearchSpace) -> Iterator[tuple[str, str]]:
         counts[field] = len(rows)
     yield from _duplicates(space)
     yield from _doses(space, counts)
-    yield from _group_sizes(space)
+    yield from _untrainable(space)
+    yield from unfit_for_model(space)
 
 
 def data_fields(space: SearchSpace) -> Iterator[tuple[str, DataSource, bool]]:
@@ -54,24 +50,14 @@ def data_fields(space: SearchSpace) -> Iterator[tuple[str, DataSource, bool]]:
             yield f"attacks[{i}].data", attack.data, True
         if isinstance(attack, HarmfulFinetuning) and attack.benign:
             yield f"attacks[{i}].benign", attack.benign, True
-    for i, compression in enumerate(space.compressions):
-        if isinstance(compression, Gptq):
-            yield f"compressions[{i}].calibration.data", compression.calibration.data, False
+    for field, calibration in _calibrations(space):
+        for j, source in enumerate(calibration.data):
+            yield _part(field, calibration, j), source, False
     evaluation = space.evaluation
     yield "evaluation.helpfulness", evaluation.helpfulness, True
     yield "evaluation.harmful", evaluation.harmful, False
     yield "evaluation.borderline", evaluation.borderline, False
     yield "evaluation.perplexity", evaluation.perplexity, False
-
-
-def _missing_model(space: SearchSpace) -> Iterator[tuple[str, str]]:
-    folder = Path(space.model.path)
-    if space.embedded or not space.model.is_local:
-        return
-    if not folder.is_dir():
-        yield "model.path", f"{folder}: no such folder; allowed: a Hugging Face model folder"
-    elif not (folder / "config.json").is_file():
-        yield "model.path", f"{folder}: not a Hugging Face model folder (no config.json)"
 
 
 def _missing_forms(space: SearchSpace) -> Iterator[tuple[str, str]]:
@@ -90,7 +76,9 @@ def _duplicates(space: SearchSpace) -> Iterator[tuple[str, str]]:
         "safety_tuning.forms": space.safety_tuning.forms,
         "attacks": space.attacks,
         "compressions": space.compressions,
+        "orders": space.orders,
         "seeds": space.seeds,
+        "calibration_seeds": space.calibration_seeds,
     }
     for field, written in factors.items():
         values = [_by_content(value) for value in written]
@@ -111,6 +99,8 @@ def _by_content(value: object) -> object:
     if isinstance(value, Settings):
         names = type(value).model_fields
         return value.model_copy(update={name: _by_content(getattr(value, name)) for name in names})
+    if isinstance(value, tuple):
+        return tuple(map(_by_content, value))
     return value
 
 
@@ -132,50 +122,56 @@ def _doses(space: SearchSpace, counts: dict[str, int]) -> Iterator[tuple[str, st
             yield from _too_large(
                 f"attacks[{i}].poison_ratio", attack.benign_examples, counts, f"attacks[{i}].benign"
             )
-    for i, compression in enumerate(space.compressions):
-        if isinstance(compression, Gptq):
-            field = f"compressions[{i}].calibration"
-            yield from _too_large(
-                f"{field}.samples", compression.calibration.samples, counts, f"{field}.data"
-            )
+    for field, calibration in _calibrations(space):
+        parts = len(calibration.data)
+        for j in range(parts):
+            source = _part(field, calibration, j)
+            yield from _too_large(f"{field}.samples", calibration.samples, counts, source, parts)
 
 
 def _too_large(
-    field: str, wanted: int, counts: dict[str, int], data: str
+    field: str, wanted: int, counts: dict[str, int], data: str, parts: int = 1
 ) -> Iterator[tuple[str, str]]:
-    if wanted > counts.get(data, wanted):
-        most = counts[data]
-        yield field, f"{wanted} is more than the {most} rows of {data}; allowed: at most {most}"
+    """`parts`: among how many sources, of which `data` is one, the wanted rows are divided."""
+    if wanted > parts * counts.get(data, wanted):
+        rows, share = counts[data], f" in {parts} equal parts" if parts > 1 else ""
+        yield (
+            field,
+            f"{wanted}{share} is more than the {rows} rows of {data}; "
+            f"allowed: at most {parts * rows}",
+        )
 
 
-def _group_sizes(space: SearchSpace) -> Iterator[tuple[str, str]]:
-    folder = Path(space.model.path)
-    if not space.model.is_local or not (folder / "config.json").is_file():
-        return
-    try:
-        shapes = linear_shapes(folder)
-    except (ValueError, OSError) as error:
-        yield "model.path", f"{folder}: a file of the model cannot be read: {error}"
+def _untrainable(space: SearchSpace) -> Iterator[tuple[str, str]]:
+    """An attack on a release needs compressed weights that adapters can be trained on."""
+    if "compress_then_attack" not in space.orders:
         return
     for i, compression in enumerate(space.compressions):
-        if isinstance(compression, Gptq):
-            yield from _gptq_shapes(f"compressions[{i}]", compression.group_size, shapes)
-
-
-def _gptq_shapes(
-    field: str, group: int, shapes: dict[str, tuple[int, int]]
-) -> Iterator[tuple[str, str]]:
-    fitting = [g for g in GPTQ_GROUP_SIZES if all(n % g == 0 for _, n in shapes.values())]
-    for name, (outputs, inputs) in shapes.items():
-        if inputs % group:
-            yield (
-                f"{field}.group_size",
-                f"{group} does not divide the {inputs} inputs of {name}; "
-                f"allowed: {', '.join(map(str, fitting)) or 'none fits every layer'}",
-            )
-        if outputs % GPTQ_OUTPUT_MULTIPLE:
+        *_, (field, last) = compression_steps(f"compressions[{i}]", compression)
+        if not last.trainable:
             yield (
                 f"{field}.method",
-                f"gptq needs output widths that are multiples of {GPTQ_OUTPUT_MULTIPLE}, "
-                f"and {name} has {outputs}; use bitsandbytes or magnitude",
+                f"{last.method} weights cannot be fine-tuned, as orders: compress_then_attack "
+                "asks; use bitsandbytes, gptq or a pruning, or leave that order out",
             )
+    for i, attack in enumerate(space.attacks):
+        if isinstance(attack, FineTuningAttack) and attack.training.adapter == "full":
+            yield (
+                f"attacks[{i}].training.adapter",
+                "'full' cannot train compressed weights, as orders: compress_then_attack asks; "
+                "give LoRA settings, or leave that order out",
+            )
+
+
+def _calibrations(space: SearchSpace) -> Iterator[tuple[str, Calibration]]:
+    """Every calibration of the space with its field's name."""
+    for i, compression in enumerate(space.compressions):
+        for field, step in compression_steps(f"compressions[{i}]", compression):
+            calibration = getattr(step, "calibration", None)
+            if calibration is not None:
+                yield f"{field}.calibration", calibration
+
+
+def _part(field: str, calibration: Calibration, number: int) -> str:
+    """The name of one source of a calibration, as the user wrote it."""
+    return f"{field}.data[{number}]" if len(calibration.data) > 1 else f"{field}.data"

@@ -42,7 +42,7 @@ class PhraseJudge(Settings):
 class Evaluation(Settings):
     """The prompt sets and how answers are generated and judged. Decoding is greedy."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     method: Literal["generation"] = "generation"
     helpfulness: DataSource
     """Benign tasks with the expected answer: exact match."""

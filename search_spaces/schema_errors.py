@@ -23,7 +23,10 @@ def space_error(
     `within` is the field that holds `root`; empty where `root` is the whole file.
     """
     # a misspelt key comes first: it is why another key is missing
-    details: list[Any] = sorted(error.errors(), key=lambda detail: detail["type"] == "missing")
+    details: list[Any] = sorted(
+        (detail for detail in error.errors() if not _follows_from_another(detail)),
+        key=lambda detail: detail["type"] == "missing",
+    )
     fields = [_field(root, detail) for detail in details]
     first = fields[0]
     same = [detail for detail, field in zip(details, fields, strict=True) if field == first]
@@ -33,6 +36,12 @@ def space_error(
     if others:
         message += f" (and {len(others)} more)"
     return SpaceError(file, f"{within}.{first}".strip("."), message)
+
+
+def _follows_from_another(detail: Any) -> bool:
+    """True for a list that is too short only because its refused items are not counted."""
+    kind, value = detail["type"], detail["input"]
+    return bool(kind == "too_short" and len(value) >= detail["ctx"]["min_length"])
 
 
 def _message(root: type[Settings], details: list[Any]) -> str:
@@ -54,7 +63,10 @@ def _message(root: type[Settings], details: list[Any]) -> str:
             f"allowed: {', '.join(_tags(types))}"
         )
     if kind == "too_short":
-        return "empty; at least one item is needed"
+        least = detail["ctx"]["min_length"]
+        if least == 1:
+            return "empty; at least one item is needed"
+        return f"too short; at least {least} items are needed"
     first, *others = dict.fromkeys(_wanted(d, types) for d in details)
     text = " or ".join([first, *(other.removeprefix("allowed: ") for other in others)])
     if isinstance(value, dict | list):

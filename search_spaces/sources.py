@@ -68,3 +68,10 @@ class EmbeddedWorld(Settings):
 
     world: Literal["nano"]
     seed: int = Field(default=0, ge=0)
+    family: Literal["llama", "mamba"] = "llama"
+    """Architecture of its model; the data files are the same."""
+
+    @property
+    def name(self) -> str:
+        """`nano`, or `nano-mamba`: what its folder is called by."""
+        return self.world if self.family == "llama" else f"{self.world}-{self.family}"

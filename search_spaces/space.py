@@ -11,6 +11,8 @@ from search_spaces.safety_tuning import SafetyTuning
 from search_spaces.settings import Settings
 from search_spaces.sources import EmbeddedWorld, ModelSource
 
+Order = Literal["attack_then_compress", "compress_then_attack"]
+
 Metric = Literal[
     "helpfulness",
     "safety",
@@ -24,7 +26,24 @@ Metric = Literal[
     "bits_per_weight",
     "prefill_tokens_per_second",
     "decode_tokens_per_second",
+    "decode_tokens_per_second_batch8",
+    "time_to_first_token_seconds",
+    "time_to_first_token_seconds_batch8",
+    "peak_memory_bytes",
+    "energy_joules_per_token",
 ]
+DEVICE_METRICS: tuple[Metric, ...] = (
+    "weights_bytes_loaded",
+    "bits_per_weight",
+    "prefill_tokens_per_second",
+    "decode_tokens_per_second",
+    "decode_tokens_per_second_batch8",
+    "time_to_first_token_seconds",
+    "time_to_first_token_seconds_batch8",
+    "peak_memory_bytes",
+    "energy_joules_per_token",
+)
+"""Metrics that depend on the device they were measured on: never compared between devices."""
 
 
 class Objective(Settings):
@@ -56,8 +75,12 @@ class SearchSpace(Settings):
     safety_tuning: SafetyTuning
     attacks: tuple[Attack, ...] = Field(default=(NoAttack(),), min_length=1)
     compressions: tuple[Compression, ...] = Field(default=(NoCompression(),), min_length=1)
+    orders: tuple[Order, ...] = Field(default=("attack_then_compress",), min_length=1)
+    """`compress_then_attack`: the adversary fine-tunes the model as it ships, compressed."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
     """Training seeds; each repeats the whole grid."""
+    calibration_seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
+    """Each repeats the compressions that are calibrated, on other rows."""
     evaluation: Evaluation
     objectives: tuple[Objective, ...] = Field(
         default=(

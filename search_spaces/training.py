@@ -14,7 +14,11 @@ class Lora(Settings):
     alpha: float = Field(default=16, gt=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
-    """Names of the modules that get an adapter, such as `q_proj`."""
+    """Names of the modules that get an adapter, such as `q_proj`.
+
+    `all-linear`: every linear layer, or in a known family those that adapters train. For Mamba
+    that is `in_proj` alone: kernels pass over adapters on its other layers.
+    """
 
 
 class Training(Settings):

@@ -1,37 +1,57 @@
-"""Shapes of a local model's linear layers, read from its safetensors headers without torch."""
+"""What a local model's weight files hold, read from its safetensors headers without torch."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from search_spaces.families import HEADS
 
 CONV1D_FAMILIES = ("gpt2",)
 """Families that store a linear weight as (in, out) instead of (out, in)."""
-NOT_LINEAR = ("embed", "wte", "wpe", "lm_head", "norm", "ln_", "conv1d")
+NOT_LINEAR = ("embed", "wte", "wpe", "norm", "ln_", "conv1d", *HEADS)
 
 
-def linear_shapes(folder: Path) -> dict[str, tuple[int, int]]:
-    """(out_features, in_features) of every linear layer by name; empty without safetensors."""
+@dataclass(frozen=True)
+class StoredTensor:
+    """One tensor of a weight file."""
+
+    shape: tuple[int, ...]
+    bytes: int
+
+
+def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
+    """Every tensor of the folder's safetensors files by name."""
+    return {
+        name: StoredTensor(tuple(held["shape"]), held["data_offsets"][1] - held["data_offsets"][0])
+        for file in sorted(folder.glob("*.safetensors"))
+        for name, held in _header(file).items()
+        if name != "__metadata__"
+    }
+
+
+def linear_shapes(folder: Path, skipped: tuple[str, ...] = ()) -> dict[str, tuple[int, int]]:
+    """(out_features, in_features) of every linear layer by name; empty without safetensors.
+
+    Layers whose last name is in `skipped` are left out.
+    """
     config = json.loads((folder / "config.json").read_text())
     transposed = config.get("model_type") in CONV1D_FAMILIES
     shapes: dict[str, tuple[int, int]] = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        for name, tensor in _header(file).items():
-            shape = tensor.get("shape", ())
-            if name.endswith(".weight") and len(shape) == 2 and _is_linear(name):
-                rows, columns = shape
-                shapes[name.removesuffix(".weight")] = (
-                    (columns, rows) if transposed else (rows, columns)
-                )
+    for name, tensor in stored_tensors(folder).items():
+        layer = name.removesuffix(".weight")
+        if layer == name or len(tensor.shape) != 2 or layer.rpartition(".")[2] in skipped:
+            continue
+        if not any(part in name for part in NOT_LINEAR):
+            rows, columns = tensor.shape
+            shapes[layer] = (columns, rows) if transposed else (rows, columns)
     return shapes
 
 
-def _is_linear(name: str) -> bool:
-    return not any(part in name for part in NOT_LINEAR)
-
-
-def _header(file: Path) -> dict[str, dict[str, list[int]]]:
+def _header(file: Path) -> dict[str, dict[str, Any]]:
     with file.open("rb") as stream:
         size = int.from_bytes(stream.read(8), "little")
         if size > file.stat().st_size:
             raise ValueError(f"{file.name} is not a safetensors file")
-        header: dict[str, dict[str, list[int]]] = json.loads(stream.read(size))
+        header: dict[str, dict[str, Any]] = json.loads(stream.read(size))
         return header

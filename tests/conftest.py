@@ -3,8 +3,12 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from search_spaces.sources import EmbeddedWorld
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -25,10 +29,22 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def world(_own_cache: None) -> Path:
     """The nano world of seed 0: a folder with `model/` and `data/`."""
-    from grid.worlds import build_world, world_folder
     from search_spaces.sources import EmbeddedWorld
 
-    settings = EmbeddedWorld(world="nano")
-    folder = world_folder(settings)
-    build_world(settings, folder, lambda step, total: None)
+    return _built(EmbeddedWorld(world="nano"))
+
+
+@pytest.fixture(scope="session")
+def mamba_world(_own_cache: None) -> Path:
+    """The nano world of seed 0 with a Mamba model, which takes some two minutes to train."""
+    from search_spaces.sources import EmbeddedWorld
+
+    return _built(EmbeddedWorld(world="nano", family="mamba"))
+
+
+def _built(world: "EmbeddedWorld") -> Path:
+    from grid.worlds import build_world, world_folder
+
+    folder = world_folder(world)
+    build_world(world, folder, lambda step, total: None)
     return folder

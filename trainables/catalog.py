@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import Any, Literal
 
 CatalogKind = Literal[
-    "safety_tuning", "attack", "compression", "evaluation", "judge",
-    "world", "world_data", "world_version",
+    "safety_tuning", "attack", "compression", "format", "trainable_format", "evaluation",
+    "judge", "world", "world_data", "world_version",
 ]  # fmt: skip
 
 CATALOG: dict[CatalogKind, dict[str, str]] = {
@@ -24,7 +24,26 @@ CATALOG: dict[CatalogKind, dict[str, str]] = {
         "none": "trainables.compressions.none:compress",
         "bitsandbytes": "trainables.compressions.bitsandbytes:compress",
         "gptq": "trainables.compressions.gptq:compress",
+        "awq": "trainables.compressions.awq:compress",
+        "rtn": "trainables.compressions.rtn:compress",
+        "int8_dynamic": "trainables.compressions.int8_dynamic:compress",
+        "fp8": "trainables.compressions.fp8:compress",
+        "hqq": "trainables.compressions.hqq:compress",
         "magnitude": "trainables.compressions.magnitude:compress",
+        "wanda": "trainables.compressions.wanda:compress",
+        "sparsegpt": "trainables.compressions.sparsegpt:compress",
+    },
+    # what a stored model's config.json says of its quantization -> who loads it
+    "format": {
+        "bitsandbytes": "trainables.compressions.bitsandbytes:load",
+        "gptq": "trainables.compressions.gptq:load",
+        "hqq": "trainables.compressions.hqq:load",
+        "compressed-tensors": "trainables.compressions.llm_compressor:load",
+    },
+    # the same, on kernels that an adapter can be trained through
+    "trainable_format": {
+        "bitsandbytes": "trainables.compressions.bitsandbytes:load",
+        "gptq": "trainables.compressions.gptq:load_for_training",
     },
     "evaluation": {
         "generation": "trainables.evaluation.generation:evaluate",

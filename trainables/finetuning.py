@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,10 +14,12 @@ from peft import LoraConfig
 from transformers import TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
+from search_spaces.families import family_of
 from search_spaces.rows import Row
 from search_spaces.training import Lora, Training
 from trainables.checkpoint import ADAPTER, FULL, Checkpoint
-from trainables.models import load_checkpoint, load_tokenizer
+from trainables.models import load_tokenizer, load_trainable, ships_as_it_is
+from trainables.packed_adapters import save_new_adapter, with_new_adapter
 
 SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 
@@ -44,12 +47,18 @@ def finetune(
     """Fine-tune on the rows and write the new adapter (or full weights) under `folder`.
 
     The loss covers the answer only unless the settings say otherwise; the chat template is the
-    one that evaluation uses. Raises RuntimeError if a trained weight never got a gradient.
+    one that evaluation uses. On compressed weights the adapter is trained as QLoRA does (Dettmers
+    et al., arXiv 2305.14314). Raises RuntimeError if a trained weight never got a gradient.
     """
     set_seed(seed)
     adapter = training.adapter if isinstance(training.adapter, Lora) else None
-    model: Any = load_checkpoint(checkpoint)
-    if adapter is None:
+    model: Any = load_trainable(checkpoint)
+    compressed = ships_as_it_is(checkpoint)
+    if compressed:
+        if adapter is None:
+            raise ValueError("compressed weights cannot be trained whole; give LoRA settings")
+        model = with_new_adapter(model, _lora(adapter, model))
+    elif adapter is None:
         # merging an adapter froze the weights; and in 16 bits most updates would round to nothing
         model.float().requires_grad_(True)
     with TemporaryDirectory() as scratch:
@@ -58,14 +67,21 @@ def finetune(
             args=_arguments(training, scratch, seed),
             train_dataset=_dataset(rows, training),
             processing_class=load_tokenizer(checkpoint.base),
-            peft_config=_lora(adapter) if adapter else None,
+            peft_config=_lora(adapter, model) if adapter and not compressed else None,
             callbacks=[gradients := _GradientWatch()],
         )
+        if compressed:
+            # trl casts trained weights to 16 bits, where small updates would round to nothing
+            for weight in filter(attrgetter("requires_grad"), trainer.model.parameters()):
+                weight.data = weight.data.float()
         trainer.train()
         gradients.check()
         if adapter is None:
             trainer.model.to(getattr(torch, checkpoint.base.dtype))
-        trainer.model.save_pretrained(folder / (ADAPTER if adapter else FULL))
+        if compressed:
+            save_new_adapter(trainer.model, folder / ADAPTER)
+        else:
+            trainer.model.save_pretrained(folder / (ADAPTER if adapter else FULL))
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     if losses and not math.isfinite(losses[-1]):
         raise RuntimeError(f"training diverged: the last loss is {losses[-1]}")
@@ -123,8 +139,12 @@ def _arguments(training: Training, scratch: str, seed: int) -> SFTConfig:
     return arguments
 
 
-def _lora(adapter: Lora) -> LoraConfig:
+def _lora(adapter: Lora, model: Any) -> LoraConfig:
     targets = adapter.targets if isinstance(adapter.targets, str) else list(adapter.targets)
+    family = family_of(model.config.model_type)
+    if adapter.targets == "all-linear" and family is not None:
+        # peft's own list holds layers that a fused kernel passes over, and no packed ones
+        targets = list(family.lora_targets)
     return LoraConfig(
         r=adapter.rank,
         lora_alpha=adapter.alpha,  # type: ignore[arg-type]  # peft scales by a float as well

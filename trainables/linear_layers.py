@@ -1,18 +1,51 @@
-"""The layers that compression works on: every linear layer except embeddings and output head."""
+"""The layers that compression works on: the blocks' linear layers, and what became of them."""
+
+from typing import Any
 
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-HEADS = ("lm_head", "embed_out")
+from search_spaces.families import HEADS, family_of
+
+BITS_BY_CLASS = {"Linear4bit": 4, "Linear8bitLt": 8}
+"""bitsandbytes' layers, which hold no number of bits."""
 
 
 def linear_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """The model's linear layers by name, without its output head."""
+    """The dense linear layers by name, without the output head and what the family skips."""
+    skipped = skipped_layers(model)
     return {
         name: module
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear | Conv1D) and name.rpartition(".")[2] not in HEADS
+        if isinstance(module, nn.Linear | Conv1D) and name.rpartition(".")[2] not in skipped
     }
+
+
+def skipped_layers(model: nn.Module) -> tuple[str, ...]:
+    """Last names of the linear layers that every compression leaves dense."""
+    config: Any = getattr(model, "config", None)
+    family = family_of(getattr(config, "model_type", ""))
+    return (*HEADS, *(family.skipped if family else ()))
+
+
+def quantized_layers(model: nn.Module) -> dict[str, int]:
+    """Bits of every quantized layer by name, whichever library quantized it."""
+    found = ((name, _bits(module)) for name, module in model.named_modules())
+    return {name: bits for name, bits in found if bits is not None}
+
+
+def _bits(module: Any) -> int | None:
+    # by name, because importing every library to ask for its class takes many seconds
+    classes = {kind.__name__ for kind in type(module).__mro__}
+    for name, bits in BITS_BY_CLASS.items():
+        if name in classes:
+            return bits
+    if "BaseQuantLinear" in classes:
+        return int(module.bits)
+    if "HQQLinear" in classes:
+        return int(module.meta["nbits"])
+    scheme = getattr(module, "quantization_scheme", None)  # compressed-tensors
+    return int(scheme.weights.num_bits) if scheme is not None and scheme.weights else None
 
 
 def weight_of(layer: nn.Module) -> Tensor:
@@ -22,8 +55,7 @@ def weight_of(layer: nn.Module) -> Tensor:
     return weight
 
 
-def zero_fraction(layers: dict[str, nn.Module]) -> float:
-    """Share of the layers' weights that are exactly zero."""
-    weights = [weight_of(layer) for layer in layers.values()]
-    zeros = sum(int((weight == 0).sum()) for weight in weights)
-    return zeros / sum(weight.numel() for weight in weights)
+def inputs_last(layer: nn.Module) -> Tensor:
+    """The weight as (out_features, in_features); Conv1D stores it the other way round."""
+    weight = weight_of(layer)
+    return weight.T if isinstance(layer, Conv1D) else weight

@@ -1,4 +1,4 @@
-"""The `trilemma` command: plan, run, status, front, nano."""
+"""The `trilemma` command: plan, run, status, front, export, methods, nano."""
 
 import json
 import sys
@@ -33,7 +33,12 @@ class Engine(StrEnum):
     local = "local"
 
 
-Space = Annotated[str, typer.Argument(help="A preset (nano, smoke) or the path of a YAML file.")]
+Space = Annotated[
+    str,
+    typer.Argument(
+        help="A preset (nano, nano_compression, nano_order, nano_mamba, smoke) or a YAML file."
+    ),
+]
 StudyFolder = Annotated[str, typer.Argument(help="A study's folder or URI.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -109,32 +114,74 @@ def front(study: StudyFolder, as_json: AsJson = False) -> None:
     show_front(study, as_json)
 
 
+@app.command(epilog="Example: trilemma export studies/first --cell 3f2a9c --to exported")
+def export(
+    study: StudyFolder,
+    cell: Annotated[str, typer.Option(help="The cell's id, or as much of it as names one.")],
+    to: Annotated[Path, typer.Option(help="A new folder for the model and its card.")],
+) -> None:
+    """Write a cell's final model as a folder that other tools load."""
+    from grid.command_line.running import export_model
+
+    exported = export_model(study, cell, to)
+    answers = f"{exported.same_answers} of {exported.prompts}"
+    out.print(f"The model is in {to}, its card in {to / 'README.md'}.", soft_wrap=True)
+    out.print(f"Asked again, it gave {answers} answers as recorded.")
+    if exported.same_answers < exported.prompts:
+        _complain("not every answer is as recorded: other hardware or library versions round apart")
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command(epilog="Example: trilemma methods --json")
+def methods(as_json: AsJson = False) -> None:
+    """Show which compression works at which bits on which family of models, and why not."""
+    from dataclasses import asdict
+
+    from search_spaces.methods import method_table
+
+    rows = method_table()
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows], indent=1))
+    else:
+        out.print(tables.methods_table(rows))
+
+
 @app.command(epilog="Example: trilemma nano nano_world --seed 1")
 def nano(
     folder: Annotated[Path, typer.Argument(help="Where the model and data files go.")],
     seed: Annotated[int, typer.Option(min=0, help="Another seed makes another world.")] = 0,
+    family: Annotated[str, typer.Option(help="The model's architecture: llama, mamba.")] = "llama",
 ) -> None:
     """Make the embedded nano world: a tiny model and its data, as ordinary files."""
     from grid.command_line.running import make_world
 
-    make_world("nano", folder, seed)
+    make_world("nano", folder, seed, family)
     out.print(f"The model is in {folder / 'model'}, the data in {folder / 'data'}.")
 
 
 def show_front(study: str, as_json: bool = False) -> None:
     """Print a study's front as a table or as JSON."""
-    from analysis.front import front as front_of
+    from analysis.front import fronts
     from grid.study import open_study
 
-    opened = open_study(study)
+    objectives = open_study(study).space.objectives
     records = _records(study)
-    rows = front_of(records, opened.space.objectives)
+    found = fronts(records, objectives)
     if as_json:
-        objectives = [objective.model_dump() for objective in opened.space.objectives]
-        print(json.dumps({"objectives": objectives, "cells": rows}, indent=1))
-    else:
-        ok = sum(row["status"] == "ok" for row in records)
-        out.print(tables.front_table(rows, ok, opened.space.objectives))
+        print(
+            json.dumps(
+                {
+                    "objectives": [objective.model_dump() for objective in objectives],
+                    "devices": list(found),
+                    "cells": [row for rows in found.values() for row in rows],
+                },
+                indent=1,
+            )
+        )
+        return
+    for device, rows in found.items() or [("", [])]:
+        ok = sum(r["status"] == "ok" and device in ("", r["device"]) for r in records)
+        out.print(tables.front_table(rows, ok, objectives, device if len(found) > 1 else ""))
 
 
 def _records(study: str) -> list[dict[str, object]]:

@@ -1,12 +1,17 @@
 """What `run` and `nano` do: prepare, hand over to an engine, show progress."""
 
+import json
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from grid.command_line.progress_view import progress_view, steps_view
 from grid.execution.coordination import Progress
-from grid.study import create_study
+from grid.export import Exported, export_cell
+from grid.study import create_study, open_study
 from grid.worlds import build_world, world_folder
 from search_spaces.loading import load_space
+from search_spaces.schema_errors import space_error
 from search_spaces.settings import SpaceError
 from search_spaces.sources import EmbeddedWorld
 from search_spaces.space import SearchSpace
@@ -36,15 +41,35 @@ def run_space(
         return run_on_ray(study, show, slots, address)
 
 
-def make_world(world: str, folder: Path, seed: int) -> None:
-    """Make an embedded world's data and model in `folder`."""
-    if folder.exists() and not folder.is_dir():
-        raise SpaceError("DIR", "", f"{folder} is a file; name a folder")
-    settings = EmbeddedWorld.model_validate({"world": world, "seed": seed})
+def export_model(study: str, cell: str, folder: Path) -> Exported:
+    """Write a cell's final model to `folder`, quietly."""
+    with quiet():
+        return export_cell(open_study(study), cell, folder)
+
+
+def make_world(world: str, folder: Path, seed: int, family: str = "llama") -> None:
+    """Make an embedded world's data and model in `folder`. Raises SpaceError."""
+    try:
+        settings = EmbeddedWorld.model_validate({"world": world, "seed": seed, "family": family})
+    except ValidationError as error:
+        raise space_error(world, EmbeddedWorld, error) from error
+    _refuse_folder(folder, family)
     with steps_view("pre-training the nano world's model") as on_step, quiet():
         build_world(settings, folder, on_step)
 
 
+def _refuse_folder(folder: Path, family: str) -> None:
+    """What is there already is left as it is, so it must not be another family's model."""
+    if folder.exists() and not folder.is_dir():
+        raise SpaceError("DIR", "", f"{folder} is a file; name a folder")
+    config = folder / "model" / "config.json"
+    if not config.is_file():
+        return
+    there = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+    if there != family:
+        raise SpaceError("DIR", "", f"{folder} holds a {there} model; name another folder")
+
+
 def _ensure_model(space: SearchSpace) -> None:
-    if space.embedded is not None:
-        make_world(space.embedded.world, world_folder(space.embedded), space.embedded.seed)
+    if (world := space.embedded) is not None:
+        make_world(world.world, world_folder(world), world.seed, world.family)

@@ -1,15 +1,19 @@
 """The tables that commands print."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from search_spaces.methods import MethodRow
 from search_spaces.space import Objective
 
 ERRORS_SHOWN = 10
+TOLD_IF_VARYING = ("order", "seed")
+CALIBRATION = ("calibration_seed", "calibration_data")
+ORDERS = {"attack_then_compress": "attack 1st", "compress_then_attack": "attack 2nd"}
 
 
 def plan_table(summary: Mapping[str, Any]) -> RenderableType:
@@ -50,32 +54,72 @@ def status_table(summary: Mapping[str, Any]) -> RenderableType:
     return Group(table, *notes)
 
 
+def methods_table(rows: Sequence[MethodRow]) -> RenderableType:
+    """Methods by family, with a numbered reason wherever one cannot work."""
+    table = Table(
+        title="Compression methods",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),  # six families fit 80 characters
+        pad_edge=False,
+        show_edge=False,
+    )
+    for column in ("method", "bits or zeros", "then\nattack"):
+        table.add_column(column, no_wrap=True)
+    for family in rows[0].families:
+        table.add_column(family.replace("_", "\n"), justify="center", no_wrap=True)
+    reasons: dict[str, int] = {}
+    for row in rows:
+        attack = "yes" if row.compress_then_attack else "no"
+        if row.untrainable:
+            attack += _numbered(row.untrainable.values(), reasons)
+        marks = (
+            f"no{_numbered([reason], reasons)}" if reason else "yes"
+            for reason in row.families.values()
+        )
+        table.add_row(row.method, row.widths, attack, *marks)
+    notes = ["", *(f"({number}) {reason}" for reason, number in reasons.items())]
+    notes += [
+        "then attack: adapters can be trained on its weights (compress_then_attack).",
+        "stacked: a pruning and then a quantizer, wherever both work.",
+    ]
+    return Group(table, *notes)
+
+
+def _numbered(found: Iterable[str], reasons: dict[str, int]) -> str:
+    """References to reasons, each told once below the table."""
+    numbers = {reasons.setdefault(reason, len(reasons) + 1) for reason in found}
+    return f" ({', '.join(map(str, sorted(numbers)))})"
+
+
 def front_table(
-    rows: Sequence[Mapping[str, Any]], cells: int, objectives: Sequence[Objective]
+    rows: Sequence[Mapping[str, Any]], cells: int, objectives: Sequence[Objective], device: str
 ) -> RenderableType:
     """The front's cells with their factors, and each objective with its standard error."""
+    where = f" on {device}" if device else ""
     table = Table(
-        title=f"Pareto front: {len(rows)} of {cells} ok cells",
+        title=f"Pareto front{where}: {len(rows)} of {cells} ok cells",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),  # six columns fit 80 characters
         pad_edge=False,
     )
     table.add_column("safety\nexamples", justify="right")
-    table.add_column("attack\nrows×epochs")
-    table.add_column("compression\nbits or zeros")
+    table.add_column("attack\nrows×epochs", no_wrap=True)
+    table.add_column("compression")
     for objective in objectives:
         arrow = "↑" if objective.direction == "maximize" else "↓"
-        *words, last = objective.metric.split("_")
-        table.add_column("\n".join([" ".join(words), f"{last} {arrow}"]), justify="right")
-    if len({row["seed"] for row in rows}) > 1:
-        table.add_column("seed", justify="right")
+        words = "\n".join(objective.metric.split("_"))
+        table.add_column(f"{words} {arrow}", justify="right", no_wrap=True)
+    calibration = [name for name in CALIBRATION if _varies(rows, name)]
+    varying = [name for name in TOLD_IF_VARYING if len({row[name] for row in rows}) > 1]
+    for name in varying:
+        table.add_column(name.replace("_", "\n"))
     for row in rows:
-        cells_shown = [_dose(row), _attack(row), compression_label(row)]
+        cells_shown = [_dose(row), _attack(row), _compression(row, calibration)]
         cells_shown += [_value(row, objective.metric) for objective in objectives]
-        if len(table.columns) > len(cells_shown):
-            cells_shown.append(str(row["seed"]))
+        cells_shown += [ORDERS.get(str(row[name]), str(row[name])) for name in varying]
         table.add_row(*cells_shown)
-    note = "↑ more is better, ↓ less is better; ± one standard error over prompts."
+    note = "↑ more is better, ↓ less is better; ± one standard error over prompts"
+    note += "; #: calibration seed." if "calibration_seed" in calibration else "."
     return Group(table, note) if rows else Group("No ok cell has all objectives: no front.")
 
 
@@ -101,13 +145,18 @@ def files_note(study: str) -> str:
     )
 
 
-def compression_label(row: Mapping[str, Any]) -> str:
-    """`gptq 4`, `magnitude 50%`, `none`."""
-    if row["bits"] is not None:
-        return f"{row['compression']} {row['bits']}"
-    if row["sparsity"] is not None:
-        return f"{row['compression']} {row['sparsity']:.0%}"
-    return str(row["compression"])
+def _varies(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    """True if the rows that have a value have different ones."""
+    return len({row.get(name) for row in rows} - {None}) > 1
+
+
+def _compression(row: Mapping[str, Any], calibration: Sequence[str]) -> str:
+    """The compression's label, with what tells two calibrations of it apart."""
+    # records of before these columns have none of them
+    label = row.get("compression_label") or row["compression"]
+    told = {name: row.get(name) for name in calibration}
+    seed, data = told.get("calibration_seed"), told.get("calibration_data")
+    return "".join((label, f" #{seed}" if seed is not None else "", f" on {data}" if data else ""))
 
 
 def _dose(row: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from grid.estimate import seconds_of
 from grid.execution.work import Assignment
-from grid.plan import PlannedCell, Task, tasks_of
+from grid.plan import PlannedCell, Task
 from grid.schedule import Schedule
 from grid.stage import KINDS, Kind
 from grid.study import Study
@@ -48,9 +48,12 @@ class Coordination:
 
     def add(self, cells: Sequence[PlannedCell]) -> list[str]:
         """Take in cells; returns the ids of those that are complete already."""
-        stages = self._study.plan.stages
-        needed = dict.fromkeys(f for cell in cells for f in cell.stages)
-        tasks = tasks_of(stages[f] for f in stages if f in needed)
+        needed = {fingerprint for cell in cells for fingerprint in cell.stages}
+        tasks = [
+            task
+            for task in self._study.plan.tasks
+            if any(stage.fingerprint in needed for stage in task.stages)
+        ]
         done = [t.id for t in tasks if all(s.fingerprint in self._published for s in t.stages)]
         self._schedule.add(tasks, published=set(done))
         recorded = self._study.recorded()
@@ -69,14 +72,15 @@ class Coordination:
         task = self._schedule.launch()
         if task is None:
             return None
-        before = self._study.plan.chain(task.parent) if task.parent else []
+        parent = task.stages[0].parent
+        before = self._study.plan.chain(parent) if parent else []
         return Assignment(
             root=self._study.storage.root,
             task=task,
             ancestors=tuple(before),
             threads=self._study.space.resources.threads_per_stage,
             exclusive=self._exclusive,
-            keep_compressed=self._study.space.keep_compressed,
+            keep_compressed=self._study.space.keep_compressed or task.keeps_weights,
         )
 
     def succeed(self, task: Task, seconds: dict[str, float]) -> list[str]:

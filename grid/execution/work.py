@@ -7,8 +7,9 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from grid.plan import Task
 from grid.provenance import provenance
@@ -16,8 +17,9 @@ from grid.stage import Stage
 from grid.storage import Storage
 from grid.store import StageResult, Store
 from grid.study import RESPONSES
+from search_spaces.compressions import Compression
 from trainables.catalog import verb
-from trainables.checkpoint import Checkpoint
+from trainables.checkpoint import WEIGHTS, Checkpoint
 from trainables.quiet import quiet
 
 T = TypeVar("T")
@@ -31,11 +33,12 @@ class Assignment:
     """The study."""
     task: Task
     ancestors: tuple[Stage, ...]
-    """Published training stages that made the checkpoint, first to last."""
+    """Published stages that made the checkpoint, first to last."""
     threads: int
     exclusive: bool
     """True if no other stage uses the device while this one runs."""
     keep_compressed: bool
+    """True if the compressed weights are published with their stage."""
 
 
 def prepare_worker(threads: int) -> None:
@@ -53,10 +56,7 @@ def prepare_worker(threads: int) -> None:
 def run_task(assignment: Assignment) -> dict[str, float]:
     """Run and publish the task's stages; returns seconds by stage fingerprint."""
     with quiet():
-        try:
-            return _run_task(assignment)
-        finally:
-            _free_device_memory()
+        return _run_task(assignment)
 
 
 def _run_task(assignment: Assignment) -> dict[str, float]:
@@ -65,10 +65,51 @@ def _run_task(assignment: Assignment) -> dict[str, float]:
     checkpoint = Checkpoint(assignment.task.stages[0].model)
     for stage in assignment.ancestors:
         checkpoint = checkpoint.extended(store.folder(stage))
-    first = assignment.task.stages[0]
-    if first.kind == "compression":
-        return _ship(assignment, store, checkpoint)
-    return {first.fingerprint: _train(store, first, checkpoint)}
+    done: list[_Done] = []
+    with _Workspaces(store, len(assignment.task.stages)) as folders:
+        for stage, folder in zip(assignment.task.stages, folders, strict=True):
+            store.log_execution(stage)
+            started = time.time()
+            facts, seconds = _timed(partial(_carry_out, assignment, stage, checkpoint, folder))
+            done.append(_Done(folder, _result(stage, started, seconds, facts), stage))
+            checkpoint = checkpoint.extended(folder)
+        # at the end, because later stages of the task work on what an earlier one does not keep
+        for each in done:
+            if not assignment.keep_compressed:
+                shutil.rmtree(each.folder / WEIGHTS, ignore_errors=True)
+            store.publish(each.stage, each.folder, each.result)
+    return {each.stage.fingerprint: each.result.seconds for each in done}
+
+
+def _carry_out(
+    assignment: Assignment, stage: Stage, checkpoint: Checkpoint, folder: Path
+) -> dict[str, Any]:
+    """Do the stage's work; returns its facts by column name."""
+    try:
+        if stage.kind == "compression":
+            from trainables.compression import compress
+
+            settings = cast(Compression, stage.settings)
+            return compress(settings, checkpoint, folder).as_dict()
+        method = verb(stage.kind, stage.settings.method)
+        if stage.kind == "evaluation":
+            measured = method(stage.settings, checkpoint, assignment.exclusive)
+            _write_responses(measured.responses, folder / RESPONSES)
+            facts = _columns(measured.estimates) | measured.efficiency.as_dict()
+        else:
+            facts = method(stage.settings, checkpoint, folder, stage.seed).as_dict()
+        return cast(dict[str, Any], facts)
+    finally:
+        _free_device_memory()
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A stage whose work is done and which is still to be published."""
+
+    folder: Path
+    result: StageResult
+    stage: Stage
 
 
 def describe(error: BaseException) -> str:
@@ -77,69 +118,6 @@ def describe(error: BaseException) -> str:
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}{where}"
-
-
-def _train(store: Store, stage: Stage, checkpoint: Checkpoint) -> float:
-    with _Workspaces(store, 1) as (folder,):
-        store.log_execution(stage)
-        started = time.time()
-        method = verb(stage.kind, stage.settings.method)
-        facts, seconds = _timed(
-            lambda: method(stage.settings, checkpoint, folder, stage.seed).as_dict()
-        )
-        store.publish(stage, folder, _result(stage, started, seconds, facts))
-    return seconds
-
-
-def _ship(assignment: Assignment, store: Store, checkpoint: Checkpoint) -> dict[str, float]:
-    """Compress, evaluate, then publish both: compression first, evaluation last."""
-    from trainables.models import load_tokenizer, write_dense
-
-    compression, evaluation = assignment.task.stages
-    with _Workspaces(store, 3) as (compressed_folder, evaluation_folder, dense):
-        store.log_execution(compression)
-        started = time.time()
-        compress = verb("compression", compression.settings.method)
-
-        def make() -> Any:
-            write_dense(checkpoint, dense)
-            _free_device_memory()
-            weights = compressed_folder / "weights"
-            return compress(
-                compression.settings, dense, compression.model, weights, compression.seed
-            )
-
-        compressed, compression_seconds = _timed(make)
-        store.log_execution(evaluation)
-        tokenizer = load_tokenizer(compression.model)
-        evaluate = verb("evaluation", evaluation.settings.method)
-        measured, evaluation_seconds = _timed(
-            lambda: evaluate(evaluation.settings, compressed, tokenizer, assignment.exclusive)
-        )
-        _write_responses(measured.responses, evaluation_folder / RESPONSES)
-        if assignment.keep_compressed:
-            if compressed.folder == dense:
-                shutil.copytree(dense, compressed_folder / "weights")
-            tokenizer.save_pretrained(compressed_folder / "weights")
-        else:
-            shutil.rmtree(compressed_folder / "weights", ignore_errors=True)
-        costs = asdict(measured.efficiency) | {"zero_fraction": compressed.zero_fraction}
-        store.publish(
-            compression,
-            compressed_folder,
-            _result(compression, started, compression_seconds, costs),
-        )
-        started += compression_seconds
-        facts = _columns(measured.estimates)
-        store.publish(
-            evaluation,
-            evaluation_folder,
-            _result(evaluation, started, evaluation_seconds, facts),
-        )
-    return {
-        compression.fingerprint: compression_seconds,
-        evaluation.fingerprint: evaluation_seconds,
-    }
 
 
 class _Workspaces:

@@ -4,16 +4,22 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from grid.command_line.app import main
+from grid.records import RECORD_SCHEMA
 from grid.study import create_study
 from grid.worlds import world_folder
+from search_spaces import methods
+from search_spaces.families import Family
 from search_spaces.loading import load_space
+from search_spaces.methods import method_table
 from tests.grid.conftest import ROOT, command, preset, write_space
 
 HEAVY = ("torch", "ray", "transformers", "trl", "peft", "gptqmodel", "datasets")
@@ -231,12 +237,195 @@ def test_unreadable_record_is_a_warning(type_in: Type, smoke_study: str) -> None
     assert "records/cut.parquet is unreadable" in front.err
 
 
-@pytest.mark.parametrize("verb", ["plan", "run", "status", "front", "nano"])
+@pytest.mark.parametrize("verb", ["plan", "run", "status", "front", "export", "methods", "nano"])
 def test_help_of_every_command_has_an_example(type_in: Type, verb: str) -> None:
     answer = type_in(verb, "--help")
     assert answer.code == 0
     assert f"Example: trilemma {verb} " in answer.out
     assert verb in type_in("--help").out
+
+
+ROW: dict[str, Any] = {
+    "cell": "0123",
+    "attempt": "a",
+    "created": 0.0,
+    "status": "ok",
+    "safety_examples": 300,
+    "safety_form": "instruction",
+    "attack": "harmful_finetuning",
+    "attack_examples": 10,
+    "attack_epochs": 3,
+    "compression": "bitsandbytes",
+    "compression_label": "nf4 dq",
+    "calibration_seed": None,
+    "order": "attack_then_compress",
+    "seed": 0,
+    "helpfulness": 0.75,
+    "helpfulness_se": 0.125,
+    "safety": 0.5,
+    "safety_se": 0.0625,
+    "weights_bytes_loaded": 97_900,
+    "device": "cpu",
+}
+
+
+@pytest.fixture
+def recorded(smoke_study: str) -> Callable[..., str]:
+    """Writes records, each a change of ROW, to a study in which nothing ran."""
+
+    def write(*changes: dict[str, Any]) -> str:
+        for number, change in enumerate(changes):
+            row = {**dict.fromkeys(RECORD_SCHEMA.names), **ROW, "cell": f"cell{number}", **change}
+            folder = Path(smoke_study) / "records"
+            folder.mkdir(exist_ok=True)
+            pq.write_table(pa.Table.from_pylist([row], RECORD_SCHEMA), folder / f"{number}.parquet")
+        return smoke_study
+
+    return write
+
+
+def test_front_names_the_order_where_it_varies(type_in: Type, recorded: Callable[..., str]) -> None:
+    study = recorded({}, {"order": "compress_then_attack"})
+    shown = type_in("front", study).out
+    assert "Pareto front: 2 of 2 ok cells" in shown
+    assert "order" in shown
+    assert "attack 1st" in shown
+    assert "attack 2nd" in shown
+    told = json.loads(type_in("front", study, "--json").out)
+    assert [row["order"] for row in told["cells"]] == [
+        "attack_then_compress",
+        "compress_then_attack",
+    ]
+
+
+def test_front_leaves_out_what_does_not_vary(type_in: Type, recorded: Callable[..., str]) -> None:
+    calibrated = {"compression_label": "gptq 4 g32", "calibration_seed": 0}
+    shown = type_in("front", recorded({}, calibrated)).out
+    assert "nf4 dq" in shown
+    assert "gptq 4 g32" in shown
+    assert "order" not in shown
+    assert "attack 1st" not in shown
+    assert "seed" not in shown
+    assert "#" not in shown
+
+
+def test_front_names_calibration_seeds_where_they_vary(
+    type_in: Type, recorded: Callable[..., str]
+) -> None:
+    calibrated = [{"compression_label": "gptq 4 g32", "calibration_seed": seed} for seed in (7, 11)]
+    shown = type_in("front", recorded({}, *calibrated)).out
+    assert "gptq 4 g32 #7 " in shown
+    assert "gptq 4 g32 #11 " in shown
+    assert "nf4 dq #" not in shown
+    assert "#: calibration seed" in shown
+
+
+def test_front_of_each_device(type_in: Type, recorded: Callable[..., str]) -> None:
+    """The GPU's cell needs less memory and is better, and the CPU's still has its front."""
+    better = {"device": "NVIDIA H200", "weights_bytes_loaded": 50_000, "safety": 0.9}
+    worse_there = {"device": "NVIDIA H200", "weights_bytes_loaded": 60_000, "safety": 0.9}
+    study = recorded({}, better, worse_there)
+    shown = type_in("front", study).out
+    assert "Pareto front on NVIDIA H200: 1 of 2 ok cells" in shown
+    assert "Pareto front on cpu: 1 of 1 ok cells" in shown
+    told = json.loads(type_in("front", study, "--json").out)
+    assert told["devices"] == ["NVIDIA H200", "cpu"]
+    assert [row["cell"] for row in told["cells"]] == ["cell1", "cell0"]
+
+
+def test_methods_as_json_is_the_table(type_in: Type) -> None:
+    answer = type_in("methods", "--json")
+    assert answer.code == 0
+    assert json.loads(answer.out) == [asdict(row) for row in method_table()]
+
+
+def test_methods_as_a_table_tells_the_same(type_in: Type) -> None:
+    answer = type_in("methods")
+    assert answer.code == 0
+    lines = {line.split()[0]: line.split() for line in answer.out.splitlines() if line.split()}
+    for row in method_table():
+        _, *cells = lines[row.method]
+        widths = row.widths.split()
+        assert cells[: len(widths)] == widths
+        assert cells[len(widths)] == ("yes" if row.compress_then_attack else "no")
+        marks = [cell for cell in cells[len(widths) + 1 :] if not cell.startswith("(")]
+        marks = [mark.partition("(")[0] for mark in marks]
+        assert marks == ["no" if reason else "yes" for reason in row.families.values()]
+    told = " ".join(answer.out.split())
+    for row in method_table():
+        for reason in (*row.families.values(), *row.untrainable.values()):
+            assert reason is None or reason in told
+    assert "compress_then_attack" in told
+
+
+def test_every_reason_of_the_methods_table_is_told_once_and_numbered(
+    type_in: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = Family(
+        "odd",
+        ("odd",),
+        (),
+        refused={"hqq": "its layers are round", "awq": "its layers are round", "rtn": "too flat"},
+        untrainable={"gptq": "no gradient"},
+    )
+    monkeypatch.setattr(methods, "FAMILIES", (odd,))
+    lines = [line.split() for line in type_in("methods").out.splitlines()]
+    assert ["gptq", "8", "4", "3", "2", "yes", "(1)", "yes"] in lines
+    assert ["awq", "8", "4", "3", "no", "no", "(2)"] in lines
+    assert ["rtn", "8", "4", "3", "2", "no", "no", "(3)"] in lines
+    assert ["hqq", "8", "4", "3", "2", "1", "no", "no", "(2)"] in lines
+    notes = [" ".join(line) for line in lines if line and line[0].startswith("(")]
+    assert notes == ["(1) no gradient", "(2) its layers are round", "(3) too flat"]
+
+
+def test_methods_needs_no_heavy_library() -> None:
+    script = (
+        "import sys; sys.argv = ['trilemma', 'methods', '--json']\n"
+        "from grid.command_line.app import main\n"
+        "try: main()\n"
+        f"except SystemExit: print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    assert json.loads(answer.stdout)
+    assert answer.stderr.strip() == "[]"
+
+
+def test_plan_of_both_orders(type_in: Type) -> None:
+    summary = json.loads(type_in("plan", "nano_order", "--json").out)
+    assert summary["cells"] == 28
+    # 18 cells of four stages and 10 of five, which share the compressions of 5 of the 18
+    assert summary["executions_without_sharing"] == 18 * 4 + 10 * 5
+    assert summary["unique_stages"] == {
+        "safety_tuning": 1,
+        "attack": 3 + 10,
+        "compression": 18,
+        "evaluation": 28,
+        "total": 60,
+    }
+
+
+def test_order_that_a_method_cannot_have_is_refused(type_in: Type, tmp_path: Path) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["orders"] = ["compress_then_attack"]
+        content["compressions"].append({"method": "fp8"})
+
+    refusal = type_in("plan", smoke_with(tmp_path, change)).refusal()
+    assert refusal.startswith("error: space.yaml: compressions[2].method: fp8 weights cannot be ")
+
+
+def test_unknown_family_of_a_world_is_refused(type_in: Type, tmp_path: Path) -> None:
+    refusal = type_in("nano", str(tmp_path / "world"), "--family", "gpt2").refusal()
+    assert refusal == "error: nano: family: 'gpt2' is refused; allowed: 'llama' or 'mamba'\n"
+    assert not (tmp_path / "world").exists()
+
+
+def test_world_over_that_of_another_family_is_refused(type_in: Type, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text('{"model_type": "llama"}')
+    refusal = type_in("nano", str(tmp_path), "--family", "mamba").refusal()
+    assert refusal == f"error: DIR: {tmp_path} holds a llama model; name another folder\n"
 
 
 def test_presets_that_help_names_are_there(type_in: Type) -> None:

@@ -1,6 +1,7 @@
 """The smoke space end to end, in-process and on Ray: equal results, every stage once."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,13 @@ import pytest
 from analysis.loading import load_records
 from grid.records import RECORD_SCHEMA, RESPONSE_SCHEMA
 from grid.study import open_study
-from tests.grid.conftest import Trilemma, run_ok
+from tests.grid.conftest import Trilemma, preset, run_ok, write_space
+from trainables.checkpoint import WEIGHTS
+from trainables.evaluation.speed import Speeds
 
-VARYING = {
-    "attempt",
-    "created",
-    # null on Ray, where two stages share the machine
-    "prefill_tokens_per_second",
-    "decode_tokens_per_second",
-}
+SPEEDS = [field.name for field in fields(Speeds) if field.name != "energy_joules_per_token"]
+# speeds and peaks are null on Ray, where two stages share the machine
+VARYING = {"attempt", "created", "peak_memory_bytes", "energy_joules_per_token", *SPEEDS}
 
 
 def comparable(study: str) -> dict[str, dict[str, Any]]:
@@ -62,15 +61,18 @@ def test_records_are_complete(smoke: str) -> None:
         assert (row["attack_steps"] == 0) == (row["attack"] == "none")
         assert row["execution"] == ("packed" if row["compression"] == "gptq" else "dense")
         assert row["weights_bytes_disk"] > 0
+        assert row["bits_per_weight_disk"] > 0
+        assert row["quantized_layers"] == (14 if row["compression"] == "gptq" else 0)
+        assert (row["zero_fraction"] is None) == (row["compression"] == "gptq")
         assert json.loads(row["packages"])["torch"] is not None
 
 
 def test_speeds_are_null_only_where_the_device_was_shared(smoke_local: str, smoke_ray: str) -> None:
-    speeds = ("prefill_tokens_per_second", "decode_tokens_per_second")
     for row in load_records(smoke_local).rows:
-        assert all(row[name] > 0 for name in speeds)
+        assert all(row[name] >= 0 if name.endswith("_iqr") else row[name] > 0 for name in SPEEDS)
+        assert row["peak_memory_bytes"] is None or row["peak_memory_bytes"] > 0
     for row in load_records(smoke_ray).rows:
-        assert all(row[name] is None for name in speeds)
+        assert all(row[name] is None for name in (*SPEEDS, "peak_memory_bytes"))
 
 
 def test_responses_give_the_recorded_rates(smoke: str) -> None:
@@ -88,6 +90,64 @@ def test_running_again_does_nothing(smoke_local: str, trilemma: Trilemma) -> Non
     before = study.store.executions(), sorted(study.storage.names("records"))
     run_ok(trilemma, "run", "smoke", "--study", smoke_local, "--engine", "local")
     assert (study.store.executions(), sorted(study.storage.names("records"))) == before
+
+
+@pytest.fixture(scope="module")
+def orders(trilemma: Trilemma, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The nano_order preset with one attack, on NF4 and pruned weights, run in-process."""
+    folder = tmp_path_factory.mktemp("orders")
+    content = preset("nano_order")
+    content["attacks"] = content["attacks"][:2]
+    content["compressions"] = [content["compressions"][i] for i in (0, 2, 5)]
+    study = str(folder / "study")
+    space = write_space(folder, content)
+    run_ok(trilemma, "run", space, "--study", study, "--engine", "local")
+    return study
+
+
+def test_both_orders_of_a_cell(orders: str) -> None:
+    study = open_study(orders)
+    rows = load_records(orders).rows
+    assert {row["status"] for row in rows} == {"ok"}
+    # without an attack or a compression there is one order
+    assert len(rows) == 2 * 3 + 2
+    assert study.store.executions() == dict.fromkeys(study.plan.stages, 1)
+    by_order = {(row["order"], row["attack"], row["compression"]): row for row in rows}
+    for method in ("bitsandbytes", "magnitude"):
+        first = by_order["attack_then_compress", "harmful_finetuning", method]
+        then = by_order["compress_then_attack", "harmful_finetuning", method]
+        unattacked = by_order["attack_then_compress", "none", method]
+        assert then["compression_fingerprint"] == unattacked["compression_fingerprint"]
+        assert then["compression_fingerprint"] != first["compression_fingerprint"]
+        assert then["attack_fingerprint"] != first["attack_fingerprint"]
+        assert then["attack_steps"] == first["attack_steps"] > 0
+        # the adapter ships beside the weights, which it leaves as they were
+        assert then["execution"] == unattacked["execution"]
+        assert then["weights_bytes_disk"] > unattacked["weights_bytes_disk"]
+        assert then["bits_per_weight"] == unattacked["bits_per_weight"]
+        assert then["perplexity"] != unattacked["perplexity"]
+
+
+def test_weights_stay_only_where_an_attack_follows(orders: str) -> None:
+    study = open_study(orders)
+    released = {
+        cell.stages[2] for cell in study.plan.cells if cell.cell.order == "compress_then_attack"
+    }
+    compressions = [s for s in study.plan.stages.values() if s.kind == "compression"]
+    assert 0 < len(released) < len(compressions)
+    for stage in compressions:
+        kept = (study.store.folder(stage) / WEIGHTS).exists()
+        assert kept == (stage.fingerprint in released)
+
+
+def test_front_tells_the_orders_apart(orders: str, trilemma: Trilemma) -> None:
+    front = json.loads(run_ok(trilemma, "front", orders, "--json"))
+    assert len(front["devices"]) == 1
+    assert {row["order"] for row in front["cells"]} <= {
+        "attack_then_compress",
+        "compress_then_attack",
+    }
+    assert {row["device"] for row in front["cells"]} == set(front["devices"])
 
 
 def test_status_and_front_read_the_study(smoke_ray: str, trilemma: Trilemma) -> None:

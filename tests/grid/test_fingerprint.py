@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -14,15 +14,33 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from grid.fingerprint import canonical_json, digest
-from grid.stage import KINDS, Kind, stages_of
-from search_spaces.attacks import HarmfulFinetuning
+from grid.stage import Kind, stages_of
+from search_spaces.attacks import HarmfulFinetuning, NoAttack
 from search_spaces.cells import Cell
-from search_spaces.compressions import BitsAndBytes, Calibration, Gptq, Magnitude, NoCompression
+from search_spaces.compressions import (
+    Awq,
+    BitsAndBytes,
+    Calibration,
+    Compression,
+    Fp8,
+    Gptq,
+    Hqq,
+    Int8Dynamic,
+    Magnitude,
+    NoCompression,
+    Rtn,
+    SparseGpt,
+    Stacked,
+    Wanda,
+    steps_of,
+)
 from search_spaces.contents import content_of
 from search_spaces.evaluation import Evaluation, PhraseJudge
 from search_spaces.safety_tuning import SafetyDose
 from search_spaces.sources import Columns, DataSource, Exclusion, ModelSource
+from search_spaces.space import Order
 from search_spaces.training import Training
+from trainables.catalog import CATALOG
 
 PAIRS = Columns(prompt="prompt", answer="answer")
 LOCATION = ("path", "revision", "subset", "split")
@@ -32,8 +50,15 @@ LOCATION = ("path", "revision", "subset", "split")
 GOLDEN = {
     "safety_tuning": "fe76e04adc533a4ca976015ec2641a4f60a07b23f045e3b9af4d77525b1d9581",
     "attack": "1df9ebf3bbb5f6ef4e1abbd786ac3b43d0828c6cdbc9b1a83b13065cfefd9de9",
-    "compression": "90b6a3e43ce2c18030718a529c3f19e129d1facf675c9e22fff2ce2f2b400e09",
-    "evaluation": "8460692f76bb9dde8f0daa9829c6794129a67a792be1862ee51602a863c7f600",
+    "compression": "5451aaa691b96514f562303f2e5d6949a5724baac07d42bb00b8dfd31bc0c4ea",
+    "evaluation": "b58afaf2131412f3d1006fb971a66d222af98ae9eea6b01938241d60e1f88e66",
+}
+GOLDEN_OTHER_ORDER = {
+    "safety_tuning": "fe76e04adc533a4ca976015ec2641a4f60a07b23f045e3b9af4d77525b1d9581",
+    "no attack": "5375f2220de2d5fa1d23d5f930dbcf6642d1de1d8c119c0ea3bd6dd07c06cd68",
+    "compression": "fe56deb491fa9dee96bd857ac04fb5956ac57982d8262cf542b8f81ad22ea311",
+    "attack": "4e657d47e705f72a12bf022b1f5c89b003acdb069a021d6864514be623982077",
+    "evaluation": "c4913260eb5d2d8aa03b9bcadbed88c873300aec532dcb4a78509215a3451a5c",
 }
 
 
@@ -41,7 +66,31 @@ def data(name: str, columns: Columns = PAIRS) -> DataSource:
     return DataSource(path=f"/data/{name}", columns=columns)
 
 
-def cell() -> Cell:
+CALIBRATION = Calibration(data=(data("instructions.json"), data("safety.json")), samples=16, seed=3)
+COMPRESSIONS: tuple[Compression, ...] = (
+    NoCompression(),
+    BitsAndBytes(method="bitsandbytes", bits=4),
+    Gptq(method="gptq", bits=4, group_size=32, calibration=CALIBRATION),
+    Awq(method="awq", bits=4, calibration=CALIBRATION),
+    Rtn(method="rtn", bits=4),
+    Int8Dynamic(method="int8_dynamic"),
+    Fp8(method="fp8"),
+    Hqq(method="hqq", bits=4),
+    Magnitude(method="magnitude", sparsity=0.5),
+    Wanda(method="wanda", calibration=CALIBRATION),
+    SparseGpt(method="sparsegpt", calibration=CALIBRATION),
+    Stacked(
+        method="stacked",
+        steps=(
+            Wanda(method="wanda", calibration=CALIBRATION),
+            Gptq(method="gptq", bits=3, calibration=CALIBRATION),
+        ),
+    ),
+)
+"""One of every method."""
+
+
+def cell(order: Order = "attack_then_compress") -> Cell:
     """A cell with data in every place where a stage can hold some."""
     return Cell(
         model=ModelSource(path="/models/tiny", dtype="float32"),
@@ -64,7 +113,7 @@ def cell() -> Cell:
             method="gptq",
             bits=4,
             group_size=32,
-            calibration=Calibration(data=data("instructions.json"), samples=16),
+            calibration=CALIBRATION,
         ),
         seed=1,
         evaluation=Evaluation(
@@ -75,6 +124,7 @@ def cell() -> Cell:
             ),
             perplexity=data("text.jsonl", Columns(prompt="text")),
         ),
+        order=order,
     )
 
 
@@ -83,12 +133,31 @@ def named_content(source: DataSource | ModelSource) -> str:
     return f"content of {Path(source.path).name}"
 
 
-def fingerprints(of: Cell) -> dict[str, str]:
-    return {stage.kind: stage.fingerprint for stage in stages_of(of, named_content)}
+def fingerprints(of: Cell) -> list[str]:
+    """The fingerprints of the cell's stages, first to last."""
+    return [stage.fingerprint for stage in stages_of(of, named_content)]
+
+
+def kinds(of: Cell) -> list[Kind]:
+    return [stage.kind for stage in stages_of(of, named_content)]
 
 
 def test_golden() -> None:
-    assert fingerprints(cell()) == GOLDEN
+    assert dict(zip(kinds(cell()), fingerprints(cell()), strict=True)) == GOLDEN
+
+
+def test_golden_of_the_other_order() -> None:
+    other = cell("compress_then_attack")
+    assert kinds(other) == ["safety_tuning", "attack", "compression", "attack", "evaluation"]
+    assert fingerprints(other) == list(GOLDEN_OTHER_ORDER.values())
+
+
+def test_the_other_order_begins_as_the_cell_without_an_attack() -> None:
+    attacked = fingerprints(cell("compress_then_attack"))
+    plain = fingerprints(replace(cell(), attack=NoAttack()))
+    assert attacked[:3] == plain[:3]
+    assert not set(attacked[3:]) & set(plain)
+    assert not set(attacked[1:]) & set(fingerprints(cell()))
 
 
 def variants(value: object, field: str = "") -> Iterator[tuple[str, object]]:
@@ -107,71 +176,117 @@ def variants(value: object, field: str = "") -> Iterator[tuple[str, object]]:
         yield field, f"{value}, changed"
     elif isinstance(value, tuple):
         yield field, value[:-1]
+        for i, item in enumerate(value):
+            for at, other in variants(item, f"{field}[{i}]"):
+                yield at, (*value[:i], other, *value[i + 1 :])
     else:
         assert value is None, f"{field} has no variant: {value!r}"
         yield field, "changed"
 
 
-def cell_variants() -> Iterator[tuple[str, Cell, Kind]]:
-    """(the changed field, the changed cell, the first kind of stage that differs)."""
-    base = cell()
-    first_kinds: dict[str, Kind] = {
-        "model": "safety_tuning",
-        "safety": "safety_tuning",
-        "attack": "attack",
-        "compression": "compression",
-        "evaluation": "evaluation",
-        "seed": "safety_tuning",
-    }
-    for part, kind in first_kinds.items():
+FIRST: dict[Order, dict[str, int]] = {
+    "attack_then_compress": {
+        "model": 0, "seed": 0, "safety": 0, "attack": 1, "compression": 2, "evaluation": 3,
+    },
+    "compress_then_attack": {
+        "model": 0, "seed": 0, "safety": 0, "compression": 2, "attack": 3, "evaluation": 4,
+    },
+}  # fmt: skip
+"""Order -> part of a cell -> the place of the first stage that it changes."""
+
+
+def cell_variants(base: Cell) -> Iterator[tuple[str, Cell, int]]:
+    """(the changed field, the changed cell, the place of the first stage that differs)."""
+    for part, place in FIRST[base.order].items():
         for field, other in variants(getattr(base, part), part):
             changes: dict[str, Any] = {part: other}
-            yield field, replace(base, **changes), kind
+            yield field, replace(base, **changes), place
 
 
 @pytest.mark.parametrize(
-    ("other", "kind"), [pytest.param(c, kind, id=field) for field, c, kind in cell_variants()]
+    ("other", "first"),
+    [
+        pytest.param(other, first, id=f"{order}-{field}")
+        for order in FIRST
+        for field, other, first in cell_variants(cell(order))
+    ],
 )
-def test_every_field_changes_its_stage_and_all_after_it(other: Cell, kind: Kind) -> None:
-    before, after = fingerprints(cell()), fingerprints(other)
-    changed = [k for k in KINDS if before[k] != after[k]]
-    assert changed == list(KINDS[KINDS.index(kind) :])
+def test_every_field_changes_its_stage_and_all_after_it(other: Cell, first: int) -> None:
+    before, after = fingerprints(cell(other.order)), fingerprints(other)
+    assert [one == two for one, two in zip(before, after, strict=True)] == [
+        place < first for place in range(len(before))
+    ]
 
 
-def test_no_two_changes_look_alike() -> None:
-    last = [fingerprints(other)["evaluation"] for _, other, _ in cell_variants()]
+@pytest.mark.parametrize("order", FIRST)
+def test_no_two_changes_look_alike(order: Order) -> None:
+    last = [fingerprints(other)[-1] for _, other, _ in cell_variants(cell(order))]
     assert len(set(last)) == len(last) > 60
 
 
+def compression_variants(base: Compression) -> Iterator[tuple[str, Compression]]:
+    for field, other in variants(base, base.method):
+        # a copy that is not validated: any value of the field must tell
+        yield field, cast(Compression, other)
+
+
 @pytest.mark.parametrize(
-    ("settings", "kind"),
+    "other",
     [
-        (SafetyDose, "safety_tuning"),
-        (HarmfulFinetuning, "attack"),
-        (Gptq, "compression"),
-        (Evaluation, "evaluation"),
-        (PhraseJudge, "evaluation"),
+        pytest.param(other, id=field)
+        for compression in COMPRESSIONS
+        for field, other in compression_variants(compression)
+    ],
+)
+def test_every_setting_of_every_compression_changes_its_stage(other: Compression) -> None:
+    known = {fingerprints(replace(cell(), compression=c))[2] for c in COMPRESSIONS}
+    assert fingerprints(replace(cell(), compression=other))[2] not in known
+
+
+def test_no_two_compressions_look_alike() -> None:
+    held = [*COMPRESSIONS, *(o for c in COMPRESSIONS for _, o in compression_variants(c))]
+    found = {fingerprints(replace(cell(), compression=c))[2] for c in held}
+    assert len(found) == len(held) > 120
+
+
+def test_the_catalog_of_compressions_is_whole() -> None:
+    assert {c.method for c in COMPRESSIONS} == {*CATALOG["compression"], "stacked"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "place"),
+    [
+        (SafetyDose, 0),
+        (HarmfulFinetuning, 1),
+        (Gptq, 2),
+        (Evaluation, 3),
+        (PhraseJudge, 3),
     ],
 )
 def test_version_changes_its_stage(
-    monkeypatch: pytest.MonkeyPatch, settings: type[BaseModel], kind: str
+    monkeypatch: pytest.MonkeyPatch, settings: type[BaseModel], place: int
 ) -> None:
     before = fingerprints(cell())
     monkeypatch.setattr(settings, "VERSION", 1000)
     after = fingerprints(cell())
-    changed = [k for k in KINDS if before[k] != after[k]]
-    assert changed[0] == kind
+    assert [one == two for one, two in zip(before, after, strict=True)] == [
+        earlier < place for earlier in range(4)
+    ]
 
 
-def test_methods_differ() -> None:
-    methods = (
-        NoCompression(),
-        BitsAndBytes(method="bitsandbytes", bits=4),
-        Magnitude(method="magnitude", sparsity=0.5),
-        cell().compression,
-    )
-    found = {fingerprints(replace(cell(), compression=m))["compression"] for m in methods}
-    assert len(found) == len(methods)
+@pytest.mark.parametrize("compression", COMPRESSIONS, ids=lambda c: c.method)
+def test_version_of_a_compression_changes_its_stage(
+    monkeypatch: pytest.MonkeyPatch, compression: Compression
+) -> None:
+    of = replace(cell(), compression=compression)
+    for settings in {type(compression), *map(type, steps_of(compression))}:
+        before = fingerprints(of)
+        with monkeypatch.context() as patch:
+            patch.setattr(settings, "VERSION", 1000)
+            after = fingerprints(of)
+        assert before[:2] == after[:2]
+        assert before[2] != after[2]
+        assert fingerprints(of) == before
 
 
 def with_folder(of: Cell, folder: str) -> Cell:

@@ -2,15 +2,16 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grid.plan import Plan, plan, tasks_of
-from grid.stage import KINDS
+from grid.plan import Plan, Task, plan, tasks_of
+from grid.stage import KINDS, Kind, stages_of
 from search_spaces.attacks import (
     Attack,
-    BenignFinetuning,
     HarmfulFinetuning,
     IdentityShift,
     NoAttack,
@@ -23,29 +24,42 @@ from search_spaces.compressions import (
     Gptq,
     Magnitude,
     NoCompression,
+    Rtn,
+    Stacked,
+    calibrations_of,
+    with_calibration_seed,
 )
 from search_spaces.evaluation import Evaluation
-from search_spaces.safety_tuning import SafetyForm, SafetyTuning
+from search_spaces.safety_tuning import SafetyDose, SafetyForm, SafetyTuning
 from search_spaces.sources import Columns, DataSource, ModelSource
-from search_spaces.space import SearchSpace
+from search_spaces.space import Order, SearchSpace
+from search_spaces.training import Training
 
 DATA = DataSource(path="/data/rows.json", columns=Columns(answer="answer"))
-CALIBRATION = Calibration(data=DATA, samples=4)
+CALIBRATION = Calibration(data=(DATA,), samples=4)
 ATTACKS: tuple[Attack, ...] = (
     NoAttack(),
     *(HarmfulFinetuning(method="harmful_finetuning", data=DATA, examples=n) for n in (1, 2)),
     IdentityShift(method="identity_shift", data=DATA, examples=1),
-    BenignFinetuning(method="benign_finetuning", data=DATA, examples=1),
 )
 COMPRESSIONS: tuple[Compression, ...] = (
     NoCompression(),
     BitsAndBytes(method="bitsandbytes", bits=8),
     BitsAndBytes(method="bitsandbytes", bits=4),
     Gptq(method="gptq", bits=4, calibration=CALIBRATION),
-    Gptq(method="gptq", bits=4, group_size=32, calibration=CALIBRATION),
     Magnitude(method="magnitude", sparsity=0.5),
+    Stacked(method="stacked", steps=(Magnitude(method="magnitude"), Rtn(method="rtn", bits=4))),
 )
 FORMS: tuple[SafetyForm, ...] = ("instruction", "question")
+ORDERS: tuple[Order, ...] = ("attack_then_compress", "compress_then_attack")
+CHAIN: list[Kind] = ["safety_tuning", "attack", "compression", "evaluation"]
+RELEASE_CHAIN: list[Kind] = ["safety_tuning", "attack", "compression", "attack", "evaluation"]
+KIND_OF: dict[type, Kind] = {
+    SafetyDose: "safety_tuning",
+    **dict.fromkeys(map(type, ATTACKS), "attack"),
+    **dict.fromkeys(map(type, COMPRESSIONS), "compression"),
+    Evaluation: "evaluation",
+}
 
 
 def content(source: DataSource | ModelSource) -> str:
@@ -67,12 +81,14 @@ def spaces(draw: st.DrawFn) -> SearchSpace:
                     "instructions": DATA,
                     "safety": dict.fromkeys(FORMS, DATA),
                     "forms": some(FORMS),
-                    "doses": some((0, 1, 2, 3)),
+                    "doses": some((0, 1, 2)),
                 }
             ),
             "attacks": some(ATTACKS),
             "compressions": some(COMPRESSIONS),
-            "seeds": some((0, 1, 2)),
+            "orders": some(ORDERS),
+            "seeds": some((0, 1)),
+            "calibration_seeds": some((0, 1)),
             "evaluation": Evaluation(
                 helpfulness=DATA, harmful=DATA, borderline=DATA, perplexity=DATA
             ),
@@ -80,12 +96,19 @@ def spaces(draw: st.DrawFn) -> SearchSpace:
     )
 
 
-def prefixes(cells: Sequence[Cell]) -> set[tuple[object, ...]]:
-    """The distinct beginnings of all cells, told apart by their settings alone."""
-    found: set[tuple[object, ...]] = set()
+def steps(cell: Cell) -> list[Any]:
+    """What is done for a cell, told from its settings alone."""
+    release = [cell.safety, NoAttack(), cell.compression, cell.attack]
+    plain = [cell.safety, cell.attack, cell.compression]
+    return [*(plain if cell.order == "attack_then_compress" else release), cell.evaluation]
+
+
+def prefixes(cells: Sequence[Cell]) -> set[tuple[Any, ...]]:
+    """The distinct beginnings of all cells."""
+    found: set[tuple[Any, ...]] = set()
     for cell in cells:
-        steps = (cell.seed, cell.safety, cell.attack, cell.compression, cell.evaluation)
-        found.update(steps[:length] for length in range(2, len(steps) + 1))
+        done = steps(cell)
+        found.update((cell.seed, *done[:length]) for length in range(1, len(done) + 1))
     return found
 
 
@@ -100,9 +123,9 @@ def test_every_distinct_prefix_is_one_stage(space: SearchSpace) -> None:
     made = planned(space)
     wanted = prefixes(cells)
     assert len(made.stages) == len(wanted)
-    by_length = {kind: sum(len(p) == i + 2 for p in wanted) for i, kind in enumerate(KINDS)}
-    assert made.unique() == by_length
-    assert made.saved == len(cells) * len(KINDS) - len(wanted)
+    last = [KIND_OF[type(prefix[-1])] for prefix in wanted]
+    assert made.unique() == {kind: last.count(kind) for kind in KINDS}
+    assert made.saved == sum(len(steps(cell)) for cell in cells) - len(wanted)
 
 
 @settings(deadline=None)
@@ -131,36 +154,123 @@ def test_cells_have_their_own_ids_and_their_own_chain(space: SearchSpace) -> Non
     for cell in made.cells:
         chain = made.chain(cell.stages[-1])
         assert tuple(stage.fingerprint for stage in chain) == cell.stages
-        assert [stage.kind for stage in chain] == list(KINDS)
-        steps = [cell.cell.safety, cell.cell.attack, cell.cell.compression, cell.cell.evaluation]
-        assert [stage.settings for stage in chain] == steps
+        plain = cell.cell.order == "attack_then_compress"
+        assert [stage.kind for stage in chain] == (CHAIN if plain else RELEASE_CHAIN)
+        assert [stage.settings for stage in chain] == steps(cell.cell)
         assert {stage.seed for stage in chain} == {cell.cell.seed}
 
 
 @settings(deadline=None)
 @given(spaces())
-def test_tasks_hold_every_stage_once_and_parents_first(space: SearchSpace) -> None:
+def test_release_shares_the_stages_of_the_cell_without_an_attack(space: SearchSpace) -> None:
     made = planned(space)
+    stages_of_cell = {cell.cell: cell.stages for cell in made.cells}
+    for cell in made.cells:
+        if cell.cell.order == "compress_then_attack":
+            unattacked = replace(cell.cell, attack=NoAttack(), order="attack_then_compress")
+            shared = tuple(stage.fingerprint for stage in stages_of(unattacked, content))[:3]
+            assert cell.stages[:3] == shared
+            # where that cell is in the space too, nothing but its evaluation is its own
+            assert stages_of_cell.get(unattacked, shared)[:3] == shared
+            assert not set(cell.stages[3:]) & set(stages_of_cell.get(unattacked, ()))
+
+
+@settings(deadline=None)
+@given(spaces(), st.randoms(use_true_random=False))
+def test_tasks_hold_every_stage_once_and_parents_first(
+    space: SearchSpace, source: random.Random
+) -> None:
+    cells = expand(space)
+    source.shuffle(cells)
+    made = plan(cells, content)
     tasks = tasks_of(made.stages.values())
+    assert made.tasks == tasks
     held = [stage.fingerprint for task in tasks for stage in task.stages]
     assert sorted(held) == sorted(made.stages)
-    before: set[str] = set()
+    holder: dict[str, str] = {}
     for task in tasks:
         assert task.id == task.stages[-1].fingerprint
-        assert task.parent == task.stages[0].parent
-        assert task.parent is None or task.parent in before
-        before.add(task.id)
+        parent = task.stages[0].parent
+        # KeyError if the task that holds the parent does not stand before this one
+        assert task.parent == (None if parent is None else holder[parent])
+        for earlier, later in zip(task.stages, task.stages[1:], strict=False):
+            assert later.parent == earlier.fingerprint
+        holder |= {stage.fingerprint: task.id for stage in task.stages}
 
 
 @settings(deadline=None)
 @given(spaces())
 def test_compression_runs_with_its_evaluation(space: SearchSpace) -> None:
-    tasks = tasks_of(planned(space).stages.values())
-    kinds = {tuple(stage.kind for stage in task.stages) for task in tasks}
-    assert kinds == {("safety_tuning",), ("attack",), ("compression", "evaluation")}
-    for task in tasks:
-        for earlier, later in zip(task.stages, task.stages[1:], strict=False):
-            assert later.parent == earlier.fingerprint
+    made = planned(space)
+    evaluated = {s.parent for s in made.stages.values() if s.kind == "evaluation"}
+    for task in tasks_of(made.stages.values()):
+        kinds = [stage.kind for stage in task.stages]
+        first = task.stages[0]
+        if first.kind == "compression" and first.fingerprint in evaluated:
+            assert kinds == ["compression", "evaluation"]
+        else:
+            assert len(kinds) == 1
+
+
+@settings(deadline=None)
+@given(spaces())
+def test_weights_are_kept_exactly_where_an_attack_follows(space: SearchSpace) -> None:
+    made = planned(space)
+    released = {
+        stage.parent
+        for stage in made.stages.values()
+        if stage.kind == "attack" and made.stages[str(stage.parent)].kind == "compression"
+    }
+    for task in tasks_of(made.stages.values()):
+        assert task.keeps_weights == any(stage.fingerprint in released for stage in task.stages)
+
+
+def release(*attacks: Attack, order: Order = "compress_then_attack") -> list[Cell]:
+    """Cells of one compression with these attacks."""
+    safety = SafetyDose(instructions=DATA, safety=None, form=None, examples=0, training=Training())
+    evaluation = Evaluation(helpfulness=DATA, harmful=DATA, borderline=DATA, perplexity=DATA)
+    model, compression = ModelSource(path="/models/tiny"), COMPRESSIONS[1]
+    return [Cell(model, safety, a, compression, 0, evaluation, order) for a in attacks]
+
+
+def shapes(tasks: Sequence[Task]) -> list[tuple[list[Kind], bool]]:
+    return [([stage.kind for stage in task.stages], task.keeps_weights) for task in tasks]
+
+
+def test_release_that_is_attacked_but_not_evaluated_itself() -> None:
+    made = plan(release(*ATTACKS[1:3]), content)
+    assert made.unique() == {"safety_tuning": 1, "attack": 3, "compression": 1, "evaluation": 2}
+    assert shapes(made.tasks) == [
+        (["safety_tuning"], False),
+        (["attack"], False),
+        (["compression"], True),
+        *[(["attack"], False), (["evaluation"], False)] * 2,
+    ]
+    assert made.saved == 2 * 5 - 7
+
+
+def test_release_that_is_evaluated_and_attacked() -> None:
+    plain = release(NoAttack(), order="attack_then_compress")
+    made = plan([*release(ATTACKS[1]), *plain], content)
+    assert shapes(made.tasks) == [
+        (["safety_tuning"], False),
+        (["attack"], False),
+        (["compression", "evaluation"], True),
+        (["attack"], False),
+        (["evaluation"], False),
+    ]
+    assert made.tasks[3].parent == made.tasks[2].id == made.cells[1].stages[-1]
+    assert made.cells[0].stages[:3] == made.cells[1].stages[:3]
+    assert made.saved == 5 + 4 - 6
+
+
+def test_cells_of_other_calibration_seeds_share_what_comes_before() -> None:
+    (base,) = release(NoAttack(), order="attack_then_compress")
+    gptq = Gptq(method="gptq", bits=4, calibration=CALIBRATION)
+    cells = [replace(base, compression=with_calibration_seed(gptq, seed)) for seed in (0, 1, 2)]
+    assert [calibrations_of(cell.compression)[0].seed for cell in cells] == [0, 1, 2]
+    made = plan(cells, content)
+    assert made.unique() == {"safety_tuning": 1, "attack": 1, "compression": 3, "evaluation": 3}
 
 
 def test_no_cells() -> None:

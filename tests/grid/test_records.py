@@ -1,12 +1,14 @@
 """Records: the columns are a contract, missing is null, a failure is a recorded result."""
 
 import json
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import TypeAdapter
 
 from analysis.loading import load_records
 from grid.plan import PlannedCell, plan
@@ -16,8 +18,26 @@ from grid.storage import Storage
 from grid.store import StageResult
 from grid.worlds import world_folder
 from search_spaces.cells import expand
+from search_spaces.compressions import (
+    BitsAndBytes,
+    Calibration,
+    Compression,
+    Fp8,
+    Gptq,
+    Magnitude,
+    NoCompression,
+    Rtn,
+    Stacked,
+    Wanda,
+    bits_of,
+)
 from search_spaces.contents import content_of
 from search_spaces.loading import load_space
+from search_spaces.sources import DataSource
+from search_spaces.space import Order
+from trainables.compression import CompressionFacts
+from trainables.evaluation.efficiency import Efficiency
+from trainables.evaluation.speed import UNMEASURED, Speeds
 
 CONTRACT = (
     "cell", "status", "error", "model", "safety_examples", "safety_form", "attack",
@@ -25,30 +45,35 @@ CONTRACT = (
     "seed", "helpfulness", "safety", "harmful_compliance", "refusal", "over_refusal", "incoherent",
     "perplexity", "weights_bytes_disk", "weights_bytes_loaded", "bits_per_weight",
     "prefill_tokens_per_second", "decode_tokens_per_second", "execution", "packages", "device",
-    "git_commit", "data_hashes",
+    "git_commit", "data_hashes", "schema_version", "attempt", "created", "safety_steps",
+    "zero_fraction",
 )  # fmt: skip
+"""Columns of the first version, which stay."""
 MEASURED = [f"{rate}{part}" for rate in RATES for part in ("", "_n", "_se")]
-COSTS = (
-    "weights_bytes_disk", "weights_bytes_loaded", "bits_per_weight", "zero_fraction",
-    "prefill_tokens_per_second", "decode_tokens_per_second", "execution", "device",
+SPEEDS = [field.name for field in fields(Speeds)]
+FACTORS = (
+    "sparsity_pattern", "group_size", "compression_label", "compression_settings",
+    "calibration_samples", "calibration_seed",
 )  # fmt: skip
+COMPRESSION_FACTS: dict[str, Any] = {"zero_fraction": None, "quantized_layers": 14}
+COSTS: dict[str, Any] = {
+    "weights_bytes_disk": 100,
+    "weights_bytes_loaded": 90,
+    "bits_per_weight": 4.5,
+    "bits_per_weight_disk": 4.25,
+    "peak_memory_bytes": None,
+    **dict.fromkeys(SPEEDS),
+    "execution": "packed",
+    "device": "cpu",
+}
+RATE_FACTS = {
+    name: 120 if name.endswith("_n") else 0.0 if name == "refusal" else 0.25 for name in MEASURED
+}
 FACTS: dict[Kind, dict[str, Any]] = {
     "safety_tuning": {"examples": 5000, "optimizer_steps": 79, "final_loss": 0.5},
     "attack": {"examples": 0, "optimizer_steps": 0, "final_loss": None},
-    "compression": {
-        "weights_bytes_disk": 100,
-        "weights_bytes_loaded": 90,
-        "bits_per_weight": 4.5,
-        "zero_fraction": None,
-        "prefill_tokens_per_second": None,
-        "decode_tokens_per_second": None,
-        "execution": "packed",
-        "device": "cpu",
-    },
-    "evaluation": {
-        name: 120 if name.endswith("_n") else 0.0 if name == "refusal" else 0.25
-        for name in MEASURED
-    },
+    "compression": COMPRESSION_FACTS,
+    "evaluation": RATE_FACTS | COSTS,
 }
 
 
@@ -58,7 +83,7 @@ def cells(world: Path) -> dict[tuple[str, str, int | None], PlannedCell]:
     planned = plan(expand(load_space("nano", world_folder)), content_of).cells
     undosed = [cell for cell in reversed(planned) if cell.cell.safety.examples == 0]
     return {
-        (c.cell.attack.method, c.cell.compression.method, c.cell.compression.bits): c
+        (c.cell.attack.method, c.cell.compression.method, bits_of(c.cell.compression)): c
         for c in undosed
     }
 
@@ -70,6 +95,7 @@ def cell(cells: dict[tuple[str, str, int | None], PlannedCell]) -> PlannedCell:
 
 def outcome(planned: PlannedCell, *kinds: Kind, error: str | None = None) -> Outcome:
     """What the study tells of a cell whose stages of these kinds are published."""
+    fingerprints: dict[Kind, str] = dict(zip(KINDS, planned.stages, strict=True))
     results = {
         kind: StageResult(
             kind=kind,
@@ -81,11 +107,11 @@ def outcome(planned: PlannedCell, *kinds: Kind, error: str | None = None) -> Out
             facts=FACTS[kind],
             provenance={"packages": {"torch": "2"}, "git_commit": "abc"},
         )
-        for kind, fingerprint in zip(KINDS, planned.stages, strict=True)
+        for kind, fingerprint in fingerprints.items()
         if kind in kinds
     }
     responses = None if error else pa.Table.from_pylist([RESPONSE], RESPONSE_SCHEMA.remove(0))
-    return Outcome(results, error, responses, {"model": "hash"})
+    return Outcome(results, fingerprints, error, responses, {"model": "hash"})
 
 
 RESPONSE = {
@@ -101,7 +127,7 @@ RESPONSE = {
 
 def test_schema_holds_the_contract() -> None:
     assert set(CONTRACT) <= set(RECORD_SCHEMA.names)
-    assert set(MEASURED) <= set(RECORD_SCHEMA.names)
+    assert {*MEASURED, *COSTS, *COMPRESSION_FACTS, *FACTORS} <= set(RECORD_SCHEMA.names)
     assert {f"{kind}_{part}" for kind in KINDS for part in ("seconds", "fingerprint")} <= set(
         RECORD_SCHEMA.names
     )
@@ -119,8 +145,8 @@ def test_record_has_the_schemas_columns_and_all_facts(cell: PlannedCell) -> None
     assert (row["compression"], row["bits"], row["sparsity"]) == ("gptq", 4, None)
     assert (row["safety_examples"], row["safety_form"], row["safety_steps"]) == (0, None, 79)
     assert (row["attack"], row["attack_examples"], row["attack_steps"]) == ("none", 0, 0)
-    assert {name: row[name] for name in COSTS} == FACTS["compression"]
-    assert {name: row[name] for name in MEASURED} == FACTS["evaluation"]
+    assert {name: row[name] for name in COMPRESSION_FACTS} == COMPRESSION_FACTS
+    assert {name: row[name] for name in FACTS["evaluation"]} == FACTS["evaluation"]
     assert [row[f"{kind}_fingerprint"] for kind in KINDS] == list(cell.stages)
     assert [row[f"{kind}_seconds"] for kind in KINDS] == [2.0] * 4
     assert json.loads(row["packages"]) == {"torch": "2"}
@@ -131,7 +157,103 @@ def test_what_was_not_measured_is_null_and_what_is_zero_is_zero(cell: PlannedCel
     row = record_of(cell, outcome(cell, *KINDS), "a1")
     assert row["refusal"] == 0.0
     assert row["zero_fraction"] is None
-    assert row["prefill_tokens_per_second"] is None
+    assert [row[name] for name in SPEEDS] == [None] * len(SPEEDS)
+
+
+def test_every_cost_that_an_evaluation_tells_has_a_column() -> None:
+    told = Efficiency(1, 1, None, None, None, UNMEASURED, "dense", "cpu").as_dict()
+    assert set(told) == set(COSTS)
+    assert set(CompressionFacts(None, 0).as_dict()) == set(COMPRESSION_FACTS)
+
+
+def factors(compression: Compression, cell: PlannedCell) -> dict[str, Any]:
+    """What the record of the cell with another compression tells of it."""
+    other = replace(cell, cell=replace(cell.cell, compression=compression))
+    return record_of(other, outcome(other, *KINDS), "a1")
+
+
+CALIBRATION = Calibration(data=(DataSource(path="/data/rows.json"),), samples=8, seed=5)
+WANDA = Wanda(method="wanda", pattern="4:8", calibration=CALIBRATION)
+TWO_BITS = Gptq(
+    method="gptq",
+    bits=2,
+    group_size=64,
+    calibration=CALIBRATION.model_copy(update={"samples": 4, "seed": 6}),
+)
+NOTHING = {"bits": None, "sparsity": None, **dict.fromkeys(FACTORS)}
+
+
+@pytest.mark.parametrize(
+    ("compression", "told"),
+    [
+        (NoCompression(), {"compression": "none", "compression_label": "none"}),
+        (
+            BitsAndBytes(method="bitsandbytes", bits=4, double_quantization=False),
+            {"compression": "bitsandbytes", "compression_label": "nf4", "bits": 4},
+        ),
+        (
+            Fp8(method="fp8"),
+            {"compression": "fp8", "compression_label": "fp8", "bits": 8},
+        ),
+        (
+            Magnitude(method="magnitude", sparsity=0.25),
+            {
+                "compression": "magnitude",
+                "compression_label": "magnitude 25%",
+                "sparsity": 0.25,
+                "sparsity_pattern": "unstructured",
+            },
+        ),
+        (
+            Rtn(method="rtn", bits=3),
+            {
+                "compression": "rtn",
+                "compression_label": "rtn 3 g128",
+                "bits": 3,
+                "group_size": 128,
+            },
+        ),
+        (
+            WANDA,
+            {
+                "compression": "wanda",
+                "compression_label": "wanda 4:8",
+                "sparsity": 0.5,
+                "sparsity_pattern": "4:8",
+                "calibration_samples": 8,
+                "calibration_seed": 5,
+            },
+        ),
+        (
+            Stacked(method="stacked", steps=(WANDA, TWO_BITS)),
+            {
+                "compression": "wanda+gptq",
+                "compression_label": "wanda 4:8 + gptq 2 g64",
+                "bits": 2,
+                "group_size": 64,
+                "sparsity": 0.5,
+                "sparsity_pattern": "4:8",
+                "calibration_samples": 4,
+                "calibration_seed": 6,
+            },
+        ),
+    ],
+    ids=lambda value: value["compression_label"] if isinstance(value, dict) else "",
+)
+def test_factors_of_a_compression(
+    cell: PlannedCell, compression: Compression, told: dict[str, Any]
+) -> None:
+    row = factors(compression, cell)
+    expected = NOTHING | told | {"compression_settings": compression.model_dump_json()}
+    assert {name: row[name] for name in expected} == expected
+    settings = TypeAdapter(Compression).validate_json(row["compression_settings"])
+    assert settings == compression
+
+
+@pytest.mark.parametrize("order", ["attack_then_compress", "compress_then_attack"])
+def test_order_is_a_factor(cell: PlannedCell, order: Order) -> None:
+    other = replace(cell, cell=replace(cell.cell, order=order))
+    assert record_of(other, outcome(other, *KINDS), "a1")["order"] == order
 
 
 def test_factors_of_other_methods(
@@ -150,7 +272,8 @@ def test_failed_cell_says_why_and_has_null_metrics(cell: PlannedCell, tmp_path: 
     write_record(Storage(str(tmp_path)), cell, failed)
     (row,) = load_records(str(tmp_path)).rows
     assert (row["status"], row["error"]) == ("failed", "RuntimeError: no layer")
-    assert {name: row[name] for name in (*MEASURED, *COSTS)} == dict.fromkeys((*MEASURED, *COSTS))
+    measured = (*MEASURED, *COSTS, *COMPRESSION_FACTS)
+    assert {name: row[name] for name in measured} == dict.fromkeys(measured)
     assert (row["attack_seconds"], row["compression_seconds"]) == (2.0, None)
     assert row["evaluation_fingerprint"] == cell.stages[-1]
     assert not (tmp_path / "responses").exists()

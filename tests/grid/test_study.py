@@ -2,14 +2,18 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from grid.study import create_study, open_study
+from grid.stage import Stage
+from grid.store import StageResult
+from grid.study import Study, create_study, open_study
 from grid.worlds import world_folder
 from search_spaces.loading import load_space
 from search_spaces.settings import SpaceError
 from search_spaces.space import SearchSpace
+from tests.grid.conftest import preset, write_space
 
 
 @pytest.fixture
@@ -54,3 +58,50 @@ def test_changed_data_are_refused(
     changed.write_text(changed.read_text() + '{"text": "one more"}\n')
     with pytest.raises(SpaceError, match=r"evaluation\.perplexity: this study was made with other"):
         create_study(root, space)
+
+
+@pytest.fixture
+def orders(world: Path, tmp_path: Path) -> Study:
+    """A study in which nothing ran, of one release that is attacked once it is compressed."""
+    content = preset("nano_order")
+    content["attacks"] = content["attacks"][1:2]
+    content["compressions"] = content["compressions"][2:3]
+    content["orders"] = ["compress_then_attack"]
+    space = load_space(write_space(tmp_path, content), world_folder)
+    return create_study(str(tmp_path / "study"), space)
+
+
+def publish(study: Study, stage: Stage, seconds: float, facts: dict[str, Any]) -> None:
+    result = StageResult(
+        kind=stage.kind,
+        fingerprint=stage.fingerprint,
+        parent=stage.parent,
+        method=stage.settings.method,
+        seconds=seconds,
+        started=0.0,
+        facts=facts,
+        provenance={"packages": {}, "git_commit": None},
+    )
+    study.store.publish(stage, study.store.workspace(), result)
+
+
+TRAINED = {"examples": 10, "optimizer_steps": 6, "final_loss": 1.0}
+UNTRAINED = {"examples": 0, "optimizer_steps": 0, "final_loss": None}
+COMPRESSED = {"zero_fraction": None, "quantized_layers": 14}
+
+
+def test_of_two_attacks_the_one_that_failed_is_the_cells(orders: Study) -> None:
+    (cell,) = orders.plan.cells
+    tuning, none, compression, attack, _ = (orders.plan.stages[f] for f in cell.stages)
+    publish(orders, tuning, 1.0, TRAINED)
+    publish(orders, none, 2.0, UNTRAINED)
+    publish(orders, compression, 3.0, COMPRESSED)
+    row = orders.record(cell, "RuntimeError: no gradient")
+    assert (row["status"], row["order"]) == ("failed", "compress_then_attack")
+    assert row["attack_fingerprint"] == attack.fingerprint != none.fingerprint
+    assert (row["attack_seconds"], row["attack_steps"]) == (None, None)
+    assert (row["compression_seconds"], row["quantized_layers"]) == (3.0, 14)
+    publish(orders, attack, 4.0, TRAINED)
+    row = orders.record(cell, "RuntimeError: no answer")
+    assert (row["attack_seconds"], row["attack_steps"]) == (4.0, 6)
+    assert row["evaluation_seconds"] is None

@@ -59,7 +59,10 @@ def test_unknown_key_of_a_method_lists_that_methods_keys(
     space: SpaceFile, refuses: Refuses
 ) -> None:
     space.settings["compressions"][1]["group_size"] = 32
-    refuses("compressions[1].group_size", "unknown key; allowed: method, bits, double_quantization")
+    refuses(
+        "compressions[1].group_size",
+        "unknown key; allowed: method, bits, data_type, double_quantization",
+    )
 
 
 def test_unknown_key_of_an_adapter_tells_nothing_of_the_other_choice(
@@ -174,7 +177,7 @@ def test_unknown_embedded_world(space: SpaceFile, refuses: Refuses) -> None:
 
 def test_embedded_world_by_name_only(space: SpaceFile, refuses: Refuses) -> None:
     space.settings["embedded"] = "nano"
-    refuses("embedded", "'nano' is refused; allowed: a mapping of world, seed")
+    refuses("embedded", "'nano' is refused; allowed: a mapping of world, seed, family")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import torch
 from pydantic import TypeAdapter
 
 from grid.worlds import world_folder
+from search_spaces.cells import compressions
 from search_spaces.compressions import Compression
 from search_spaces.evaluation import Evaluation
 from search_spaces.loading import load_space
@@ -19,12 +20,11 @@ from search_spaces.rows import Row, read_rows
 from search_spaces.sources import Columns, DataSource, ModelSource
 from search_spaces.space import SearchSpace
 from search_spaces.training import Lora, Training
-from trainables.catalog import verb
 from trainables.checkpoint import Checkpoint
-from trainables.compressions.compressed import Compressed
+from trainables.compression import CompressionFacts, compress
 from trainables.evaluation.efficiency import Efficiency, measure_efficiency
 from trainables.evaluation.generation import generate
-from trainables.models import Tokenizer, load_checkpoint, load_tokenizer, write_dense
+from trainables.models import Tokenizer, load_checkpoint, load_tokenizer
 
 PROMPTS = 24
 SHORT = Training(
@@ -57,6 +57,12 @@ def checkpoint(model_source: ModelSource) -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
+def released(model_source: ModelSource) -> Checkpoint:
+    """The pre-trained model in 16 bits, as the presets compress it."""
+    return Checkpoint(model_source.model_copy(update={"dtype": "bfloat16"}))
+
+
+@pytest.fixture(scope="session")
 def tokenizer(model_source: ModelSource) -> Tokenizer:
     return load_tokenizer(model_source)
 
@@ -73,14 +79,6 @@ def evaluation(nano: SearchSpace, tmp_path_factory: pytest.TempPathFactory) -> E
         for name in names
     }
     return nano.evaluation.model_copy(update=sources)
-
-
-@pytest.fixture(scope="session")
-def dense(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The pre-trained model as the folder that compressions take."""
-    folder = tmp_path_factory.mktemp("dense")
-    write_dense(checkpoint, folder)
-    return folder
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> DataSource:
@@ -115,20 +113,37 @@ def same_weights(one: Checkpoint, other: Checkpoint) -> bool:
 class Shipped:
     """A compression's outcome with what was measured on it."""
 
-    compressed: Compressed
+    checkpoint: Checkpoint
+    facts: CompressionFacts
+    model: Any
     answers: list[str]
     logits: torch.Tensor
     cost: Efficiency
 
 
 Ship = Callable[[str, dict[str, Any]], Shipped]
+SettingsOf = Callable[[str, dict[str, Any]], Compression]
+
+
+@pytest.fixture(scope="session")
+def settings_of(world: Path) -> SettingsOf:
+    """A method's settings as the preset of all methods has them, changed by an example."""
+    preset = compressions(load_space("nano_compression", world_folder))
+
+    def settings(method: str, example: dict[str, Any]) -> Compression:
+        own = next(c for c in preset if c.method == method).model_dump()
+        if "calibration" in own:
+            own["calibration"] |= {"samples": 32}
+        settings: Compression = TypeAdapter(Compression).validate_python(own | example)
+        return settings
+
+    return settings
 
 
 @pytest.fixture(scope="session")
 def ship(
-    nano: SearchSpace,
-    dense: Path,
-    model_source: ModelSource,
+    settings_of: SettingsOf,
+    released: Checkpoint,
     tokenizer: Tokenizer,
     evaluation: Evaluation,
     tmp_path_factory: pytest.TempPathFactory,
@@ -139,19 +154,17 @@ def ship(
     def shipped(method: str, example: dict[str, Any]) -> Shipped:
         key = f"{method} {example}"
         if key not in done:
-            own = next(c for c in nano.compressions if c.method == method).model_dump()
-            if method == "gptq":
-                own["calibration"] |= {"samples": 32}
-            settings = TypeAdapter(Compression).validate_python(own | example)
-            folder = tmp_path_factory.mktemp("shipped") / "weights"
-            compressed = verb("compression", method)(settings, dense, model_source, folder, 0)
+            folder = tmp_path_factory.mktemp("shipped")
+            facts = compress(settings_of(method, example), released, folder)
+            after = released.extended(folder)
+            model: Any = load_checkpoint(after)
             prompts = [row.prompt for row in read_rows(evaluation.helpfulness)]
-            answers = generate(compressed.model, tokenizer, prompts, evaluation)
+            answers = generate(model, tokenizer, prompts, evaluation)
             ids = tokenizer(prompts[0], return_tensors="pt")["input_ids"]
             with torch.inference_mode():
-                logits = compressed.model(input_ids=ids).logits.float()
-            cost = measure_efficiency(compressed, exclusive=False)
-            done[key] = Shipped(compressed, answers, logits, cost)
+                logits = model(input_ids=ids).logits.float()
+            cost = measure_efficiency(model, after, exclusive=False)
+            done[key] = Shipped(after, facts, model, answers, logits, cost)
         return done[key]
 
     return shipped

@@ -13,11 +13,31 @@ ATTACKS: Examples = {
     "identity_shift": [{}],
     "benign_finetuning": [{}, {"training": SHORT.model_copy(update={"adapter": "full"})}],
 }
+PRUNINGS: list[dict[str, Any]] = [
+    {"sparsity": 0.25},
+    {"sparsity": 0.5},
+    {"pattern": "2:4"},
+    {"pattern": "4:8"},
+]
 COMPRESSIONS: Examples = {
     "none": [{}],
-    "bitsandbytes": [{"bits": 8}, {"bits": 4}, {"bits": 4, "double_quantization": False}],
-    "gptq": [{"bits": 8}, {"bits": 4}, {"bits": 3}, {"bits": 2}, {"bits": 4, "act_order": True}],
-    "magnitude": [{"sparsity": 0.25}, {"sparsity": 0.5}],
+    "bitsandbytes": [
+        {"bits": 8},
+        *(
+            {"bits": 4, "data_type": data_type, "double_quantization": double}
+            for data_type in ("nf4", "fp4")
+            for double in (True, False)
+        ),
+    ],
+    "gptq": [*({"bits": bits} for bits in (8, 4, 3, 2)), {"bits": 4, "act_order": True}],
+    "awq": [{"bits": bits} for bits in (8, 4, 3)],
+    "rtn": [{"bits": bits} for bits in (8, 4, 3, 2)],
+    "int8_dynamic": [{}],
+    "fp8": [{}],
+    "hqq": [{"bits": bits} for bits in (8, 4, 3, 2, 1)],
+    "magnitude": PRUNINGS,
+    "wanda": PRUNINGS,
+    "sparsegpt": PRUNINGS,
 }
 SAFETY_TUNINGS: Examples = {
     "safety_tuning": [{"examples": 0}, {"examples": 6}, {"examples": 6, "form": "question"}]

@@ -4,6 +4,7 @@ Compressions have a file of their own.
 """
 
 import math
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,9 +21,9 @@ from tests.trainables.examples import SUITES, cases, named
 from trainables.catalog import CATALOG, CatalogKind, verb
 from trainables.checkpoint import ADAPTER, FULL, Checkpoint
 from trainables.evaluation.generation import Measurement
+from trainables.evaluation.speed import PROMPT_TOKENS, UNMEASURED
 from trainables.finetuning import UNTRAINED, TrainingFacts, finetune
 from trainables.judges.verdict import Verdict
-from trainables.models import Tokenizer
 
 
 @pytest.mark.parametrize("kind", SUITES)
@@ -137,14 +138,13 @@ def measurements(
     request: pytest.FixtureRequest,
     ship: Ship,
     evaluation: Evaluation,
-    tokenizer: Tokenizer,
 ) -> dict[bool, Measurement]:
     """What the evaluation says of the 2-bit model, by whether the device was its own."""
     method, example = request.param
     settings = evaluation.model_copy(update=example)
-    compressed = ship("gptq", {"bits": 2}).compressed
+    checkpoint = ship("gptq", {"bits": 2}).checkpoint
     return {
-        exclusive: verb("evaluation", method)(settings, compressed, tokenizer, exclusive)
+        exclusive: verb("evaluation", method)(settings, checkpoint, exclusive)
         for exclusive in (True, False)
     }
 
@@ -187,8 +187,32 @@ def test_speeds_are_measured_only_on_a_device_of_ones_own(
     measurements: dict[bool, Measurement],
 ) -> None:
     own, shared = measurements[True].efficiency, measurements[False].efficiency
-    assert shared.prefill_tokens_per_second is None
-    assert shared.decode_tokens_per_second is None
-    assert own.prefill_tokens_per_second is not None
-    assert own.decode_tokens_per_second is not None
-    assert own.prefill_tokens_per_second > own.decode_tokens_per_second > 0
+    assert shared.speeds == UNMEASURED
+    assert shared.peak_memory_bytes is None
+    assert own.peak_memory_bytes is None or own.peak_memory_bytes > own.weights_bytes_loaded
+    speeds = asdict(own.speeds)
+    energy = speeds.pop("energy_joules_per_token")
+    assert energy is None or energy > 0
+    assert None not in speeds.values()
+    for name, value in speeds.items():
+        assert value >= 0 if name.endswith("_iqr") else value > 0
+
+
+def test_speeds_agree_with_each_other(measurements: dict[bool, Measurement]) -> None:
+    speeds: Any = measurements[True].efficiency.speeds
+    prompt = speeds.prefill_tokens_per_second * speeds.time_to_first_token_seconds
+    assert prompt == pytest.approx(min(PROMPT_TOKENS, round(prompt)))
+    # a prompt is read in one pass, answers are written token by token, eight of them at once
+    assert speeds.prefill_tokens_per_second > speeds.decode_tokens_per_second
+    assert speeds.decode_tokens_per_second_batch8 > speeds.decode_tokens_per_second
+
+
+def test_costs_do_not_depend_on_who_shares_the_device(
+    measurements: dict[bool, Measurement],
+) -> None:
+    own, shared = (
+        replace(measurements[exclusive].efficiency, speeds=UNMEASURED, peak_memory_bytes=None)
+        for exclusive in (True, False)
+    )
+    assert own == shared
+    assert own.execution == "packed"

@@ -1,57 +1,81 @@
-"""LLM.int8() and NF4 by bitsandbytes (arXiv 2208.07339, 2305.14314), through transformers."""
+"""LLM.int8(), NF4 and FP4 by bitsandbytes (arXiv 2208.07339, 2305.14314), through transformers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from bitsandbytes.nn import Linear4bit, Linear8bitLt
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
+from transformers.models.falcon import modeling_falcon
 
 from search_spaces.compressions import BitsAndBytes
+from search_spaces.families import HEADS, family_of
 from search_spaces.sources import ModelSource
-from trainables.compressions.compressed import Compressed
-from trainables.linear_layers import HEADS
 from trainables.models import device
 
-BLOCK_SIZE = 64
-"""Weights that share a scale in NF4, bitsandbytes' default."""
+BLOCK_INPUTS, BLOCK_OUTPUTS = 64, 32
+"""Weights that the fast CPU kernel takes at once."""
 
 
-def compress(
-    settings: BitsAndBytes, dense: Path, source: ModelSource, folder: Path, seed: int
-) -> Compressed:
-    """Quantize while loading and save before the first forward pass.
-
-    Saving NF4 after a forward pass can corrupt it. Raises RuntimeError if no layer was quantized.
-    """
-    dtype = getattr(torch, source.dtype)
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        dense,
-        dtype=dtype,
-        device_map={"": str(device())},
-        quantization_config=_config(settings, dtype),
-    )
-    kinds = (Linear8bitLt, Linear4bit)
-    if not any(isinstance(module, kinds) for module in model.modules()):
+def compress(settings: BitsAndBytes, dense: Path, source: ModelSource, folder: Path) -> None:
+    """Quantize while loading and save. Raises RuntimeError if no layer was quantized."""
+    with _plain_falcon_layers():
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            dense,
+            dtype=getattr(torch, source.dtype),
+            device_map={"": str(device())},
+            quantization_config=_config(settings, source.dtype, _dense_layers(dense)),
+        )
+    if not any(isinstance(module, Linear8bitLt | Linear4bit) for module in model.modules()):
         raise RuntimeError(f"bitsandbytes: no layer became {settings.bits}-bit")
-    for module in model.modules():
-        # the fast CPU kernel repacks at the first forward pass and fails where a row does not
-        # hold whole blocks; the plain kernel takes any width
-        if isinstance(module, Linear4bit) and module.in_features % BLOCK_SIZE:
-            module.support_avx512bf16_for_cpu = False
     model.save_pretrained(folder)
-    model.eval()
-    return Compressed(model, folder, "packed", None)
 
 
-def _config(settings: BitsAndBytes, dtype: torch.dtype) -> Any:
+def load(folder: Path, dtype: torch.dtype) -> Any:
+    """The packed model on this worker's device, as transformers loads it."""
+    with _plain_falcon_layers():
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, device_map={"": str(device())}
+        )
+    for module in model.modules():
+        if isinstance(module, Linear4bit) and not _holds_whole_blocks(module):
+            # the fast CPU kernel fails here; the plain one takes any width
+            module.support_avx512bf16_for_cpu = False
+    return model.eval()
+
+
+def _holds_whole_blocks(layer: Linear4bit) -> bool:
+    return layer.in_features % BLOCK_INPUTS == 0 and layer.out_features % BLOCK_OUTPUTS == 0
+
+
+@contextmanager
+def _plain_falcon_layers() -> Iterator[None]:
+    """Let Falcon be built of nn.Linear: transformers leaves its subclass of it unquantized."""
+    module: Any = modeling_falcon
+    own = module.FalconLinear
+    module.FalconLinear = nn.Linear
+    try:
+        yield
+    finally:
+        module.FalconLinear = own
+
+
+def _dense_layers(dense: Path) -> list[str]:
+    family = family_of(AutoConfig.from_pretrained(dense).model_type)
+    return [*HEADS, *(family.skipped if family else ())]
+
+
+def _config(settings: BitsAndBytes, dtype: str, dense_layers: list[str]) -> Any:
     config: Any = BitsAndBytesConfig  # its constructor has no types
     if settings.bits == 8:
-        return config(load_in_8bit=True, llm_int8_skip_modules=list(HEADS))
+        return config(load_in_8bit=True, llm_int8_skip_modules=dense_layers)
     return config(
         load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
+        bnb_4bit_quant_type=settings.data_type,
         bnb_4bit_use_double_quant=settings.double_quantization,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=list(HEADS),
+        llm_int8_skip_modules=dense_layers,
     )

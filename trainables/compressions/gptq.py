@@ -14,32 +14,33 @@ import torch._dynamo
 from gptqmodel import BACKEND, GPTQModel, QuantizeConfig
 from gptqmodel.looper import loop_processor
 from gptqmodel.nn_modules.qlinear import BaseQuantLinear
-from transformers import set_seed
+from transformers import AutoConfig, set_seed
 
-from search_spaces.compressions import Calibration, Gptq
-from search_spaces.rows import Row
+from search_spaces.compressions import Gptq
 from search_spaces.sources import ModelSource
-from trainables.compressions.compressed import Compressed
-from trainables.doses import nested_prefix
-from trainables.models import Tokenizer, device, load_tokenizer
+from trainables.calibration import calibration_rows
+from trainables.models import device, load_tokenizer
+
+QUANTIZATION_LOG = "quant_log.csv"
+"""What gptqmodel leaves beside the weights: losses and seconds of this machine."""
 
 
-def compress(
-    settings: Gptq, dense: Path, source: ModelSource, folder: Path, seed: int
-) -> Compressed:
-    """Quantize on the calibration rows, save, and load the packed weights.
+def compress(settings: Gptq, dense: Path, source: ModelSource, folder: Path) -> None:
+    """Quantize on the calibration rows and save; Mamba, which gptqmodel lacks, by llmcompressor."""
+    if AutoConfig.from_pretrained(dense).model_type == "mamba":
+        from trainables.compressions import gptq_llm_compressor
 
-    Raises RuntimeError if no layer was quantized.
-    """
-    set_seed(seed)
+        gptq_llm_compressor.compress(settings, dense, source, folder)
+        return
     tokenizer = load_tokenizer(source.model_copy(update={"path": str(dense), "revision": None}))
+    rows = calibration_rows(settings.calibration, tokenizer)
     config = QuantizeConfig(
         bits=settings.bits,
         group_size=settings.group_size,
         desc_act=settings.act_order,
         offload_to_disk=False,
     )
-    rows = _calibration(settings.calibration, tokenizer, seed)
+    set_seed(settings.calibration.seed or 0)
     quantizer: Any = GPTQModel.load(str(dense), config, device=str(device()))
     # rows of ten tokens or fewer would be dropped silently; quantize() ignores its own argument
     quantizer.prepare_dataset = partial(quantizer.prepare_dataset, calibration_data_min_length=0)
@@ -48,33 +49,30 @@ def compress(
         loop_processor._PROJECT_LOG_DIR = Path(logs)
         quantizer.quantize(rows, batch_size=settings.calibration.batch_size)
         quantizer.save(str(folder))
-    model: Any = load_packed(folder)
-    return Compressed(model, folder, "packed", None)
+    (folder / QUANTIZATION_LOG).unlink(missing_ok=True)
 
 
-def load_packed(folder: Path) -> Any:
-    """The packed model of a GPTQ folder. Raises RuntimeError if it holds no packed layer."""
-    backend = BACKEND.AUTO
+def load(folder: Path, dtype: torch.dtype) -> Any:
+    """The packed model of any AutoGPTQ or GPTQModel folder, on this worker's device.
+
+    In bfloat16 where float32 is asked for: the kernels take 16-bit activations only. Raises
+    RuntimeError if the folder holds no packed layer.
+    """
+    return _load(folder, dtype, BACKEND.AUTO)
+
+
+def load_for_training(folder: Path, dtype: torch.dtype) -> Any:
+    """As `load`, on kernels that pass gradients on to adapters; the fastest GPU kernels do not."""
+    return _load(folder, dtype, BACKEND.AUTO_TRAINABLE)
+
+
+def _load(folder: Path, dtype: torch.dtype, backend: BACKEND) -> Any:
     if not torch.cuda.is_available():
-        backend = BACKEND.TORCH
+        backend = BACKEND.TORCH  # the same numbers on every CPU, and it trains
         # compiling each model's dequantization takes seconds and saves a tenth of one on a CPU
         torch._dynamo.config.disable = True
-    model = GPTQModel.load(str(folder), device=str(device()), backend=backend).model
+    width = torch.bfloat16 if dtype == torch.float32 else dtype
+    model = GPTQModel.load(str(folder), device=str(device()), backend=backend, dtype=width).model
     if not any(isinstance(module, BaseQuantLinear) for module in model.modules()):
-        raise RuntimeError("gptq: no layer was quantized")
+        raise RuntimeError(f"gptq: {folder} holds no packed layer")
     return model.eval()
-
-
-def _calibration(settings: Calibration, tokenizer: Tokenizer, seed: int) -> list[dict[str, Any]]:
-    rows = nested_prefix(settings.data, settings.samples, seed)
-    return [
-        dict(tokenizer(_text(row, tokenizer), truncation=True, max_length=settings.max_tokens))
-        for row in rows
-    ]
-
-
-def _text(row: Row, tokenizer: Tokenizer) -> str:
-    turns = [{"role": "user", "content": row.prompt}]
-    if row.answer is not None:
-        turns.append({"role": "assistant", "content": row.answer})
-    return str(tokenizer.apply_chat_template(turns, tokenize=False))

@@ -7,31 +7,37 @@ from torch import Tensor
 
 from search_spaces.compressions import Magnitude
 from search_spaces.sources import ModelSource
-from trainables.checkpoint import Checkpoint
-from trainables.compressions.compressed import Compressed
-from trainables.linear_layers import linear_layers, weight_of, zero_fraction
-from trainables.models import load_checkpoint
-
-TOLERANCE = 0.01
+from trainables.linear_layers import inputs_last, linear_layers
+from trainables.models import load_model
 
 
-def compress(
-    settings: Magnitude, dense: Path, source: ModelSource, folder: Path, seed: int
-) -> Compressed:
-    """Prune every linear layer in place and save. Raises RuntimeError if nothing was pruned."""
-    model = load_checkpoint(Checkpoint(source, full=dense))
-    layers = linear_layers(model)
-    for layer in layers.values():
-        prune(weight_of(layer).data, settings.sparsity)
-    zeros = zero_fraction(layers)
-    if zeros < settings.sparsity - TOLERANCE:
-        raise RuntimeError(f"magnitude: {zeros:.3f} of the weights are 0, not {settings.sparsity}")
+def compress(settings: Magnitude, dense: Path, source: ModelSource, folder: Path) -> None:
+    """Prune every linear layer and save the weights with their zeros."""
+    model = load_model(dense, source.dtype)
+    for layer in linear_layers(model).values():
+        weight = inputs_last(layer).data
+        if settings.pattern != "unstructured":
+            zeros, group = map(int, settings.pattern.split(":"))
+            prune_groups(weight, zeros, group)
+        elif settings.compared == "output":
+            prune_groups(weight, int(weight.shape[1] * settings.sparsity), weight.shape[1])
+        else:
+            prune(weight, settings.sparsity)
     model.save_pretrained(folder)
-    return Compressed(model, folder, "dense", zeros)
 
 
 def prune(weight: Tensor, sparsity: float) -> None:
     """Set the `sparsity` share of smallest absolute values of a (rows, columns) weight to 0."""
     count = int(weight.numel() * sparsity)
     smallest = torch.topk(weight.abs().flatten(), count, largest=False).indices
-    weight.view(-1)[smallest] = 0
+    mask = torch.ones(weight.numel(), dtype=torch.bool, device=weight.device)
+    mask[smallest] = False
+    weight.mul_(mask.view_as(weight))
+
+
+def prune_groups(weight: Tensor, zeros: int, group: int) -> None:
+    """Set the `zeros` smallest of every `group` neighbouring inputs to 0; (rows, inputs)."""
+    grouped = weight.abs().reshape(len(weight), -1, group)
+    smallest = grouped.topk(zeros, dim=2, largest=False).indices
+    mask = torch.ones_like(grouped).scatter_(2, smallest, 0)
+    weight.mul_(mask.flatten(1))

@@ -1,66 +1,144 @@
-"""What the model costs: bytes held, effective bits per weight, tokens per second."""
+"""What the model costs: bytes on disk and in memory, effective bits per weight, speed."""
 
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from statistics import median
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from trainables.compressions.compressed import Compressed, Execution, bytes_on_disk
-from trainables.linear_layers import HEADS
-from trainables.models import device
+from search_spaces.weight_shapes import stored_tensors
+from trainables.checkpoint import Checkpoint
+from trainables.evaluation.memory import peak_memory
+from trainables.evaluation.speed import UNMEASURED, Speeds, measure_speeds
+from trainables.linear_layers import quantized_layers, skipped_layers
+from trainables.models import stored_folder
 
-PREFILL_TOKENS = 128
-DECODE_TOKENS = 32
-REPETITIONS = 5
+Execution = Literal["packed", "dense", "unpacked", "simulated"]
+WEIGHT_FILES = ("*.safetensors", "*.bin", "*.pt")
 
 
 @dataclass(frozen=True)
 class Efficiency:
-    """Costs of a model as it runs. A speed is null where the device was shared."""
+    """Costs of a model as it runs."""
 
     weights_bytes_disk: int
+    """Bytes of the weight files, adapters that ship beside them included."""
     weights_bytes_loaded: int
     """Bytes that the model's tensors hold after a forward pass, scales and zeros included."""
     bits_per_weight: float | None
     """Bits held in the linear layers, scales and zeros included, by original weight."""
-    prefill_tokens_per_second: float | None
-    decode_tokens_per_second: float | None
+    bits_per_weight_disk: float | None
+    """The same in the weight files; None where they are not safetensors."""
+    peak_memory_bytes: int | None
+    """On a GPU the most that torch held while generating; on a CPU the process's largest
+    resident set, libraries included. None where the device was shared."""
+    speeds: Speeds
     execution: Execution
+    """`packed`: low-bit weights stay packed while running; `unpacked`: they are stored packed and
+    run at full width; `simulated`: activations are rounded to low bits and run at full width;
+    `dense`: full-width weights, stored and run as such."""
     device: str
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values by column name."""
+        facts = asdict(self)
+        speeds: dict[str, Any] = facts.pop("speeds")
+        return facts | speeds
 
-def measure_efficiency(compressed: Compressed, exclusive: bool) -> Efficiency:
-    """Measure after a forward pass has run."""
-    model = compressed.model
-    prefill = decode = None
-    if exclusive:
-        prefill, decode = _speeds(model)
+
+def measure_efficiency(model: Any, checkpoint: Checkpoint, exclusive: bool) -> Efficiency:
+    """Measure after a forward pass has run; nothing is timed unless the device is `exclusive`.
+
+    A simulation's speed is not that of the real thing, so it is null.
+    """
+    execution = execution_of(model)
+    peak, speeds = None, UNMEASURED
+    if exclusive and execution != "simulated":
+        with peak_memory() as held:
+            speeds = measure_speeds(model)
+        peak = held.peak_bytes
+    stored = stored_folder(checkpoint)
     return Efficiency(
-        weights_bytes_disk=bytes_on_disk(compressed.folder),
+        weights_bytes_disk=sum(map(bytes_on_disk, (stored, *checkpoint.adapters))),
         weights_bytes_loaded=_bytes(_tensors(model)),
         bits_per_weight=bits_per_weight(model),
-        prefill_tokens_per_second=prefill,
-        decode_tokens_per_second=decode,
-        execution=compressed.execution,
+        bits_per_weight_disk=bits_per_weight_disk(model, stored),
+        peak_memory_bytes=peak,
+        speeds=speeds,
+        execution=execution,
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
     )
 
 
+def execution_of(model: Any) -> Execution:
+    """How the model runs, as seen after a forward pass."""
+    schemes = (getattr(module, "quantization_scheme", None) for module in model.modules())
+    if any(scheme is not None and scheme.input_activations is not None for scheme in schemes):
+        return "simulated"
+    if not quantized_layers(model):
+        return "dense"
+    held = bits_per_weight(model)
+    full_width = 8 * model.dtype.itemsize
+    return "packed" if held is not None and held < full_width else "unpacked"
+
+
+def bytes_on_disk(folder: Path) -> int:
+    """Bytes of the weight files in a saved model's folder."""
+    return sum(file.stat().st_size for pattern in WEIGHT_FILES for file in folder.glob(pattern))
+
+
 def bits_per_weight(model: nn.Module) -> float | None:
     """Bits of the linear layers' tensors (bias left out) by in_features x out_features."""
-    held = weights = 0
+    layers = _compressible(model)
+    held = sum(
+        _bytes(tensor for key, tensor in _named_tensors(module) if key != "bias")
+        for module, _ in layers.values()
+    )
+    weights = sum(count for _, count in layers.values())
+    return 8 * held / weights if weights else None
+
+
+def bits_per_weight_disk(model: nn.Module, folder: Path) -> float | None:
+    """Bits of the linear layers' stored tensors (bias left out) by in_features x out_features."""
+    layers = {_stored_name(name): count for name, (_, count) in _compressible(model).items()}
+    stored = stored_tensors(folder)
+    if not stored or not layers:
+        return None
+    held = sum(
+        tensor.bytes
+        for name, tensor in stored.items()
+        if not name.endswith(".bias") and any(part in layers for part in _prefixes(name))
+    )
+    return 8 * held / sum(layers.values())
+
+
+def _compressible(model: nn.Module) -> dict[str, tuple[nn.Module, int]]:
+    """The layers that compressions work on, whatever became of them, with their weights' number.
+
+    Adapters beside them are not what was compressed.
+    """
+    skipped = skipped_layers(model)
+    found: dict[str, tuple[nn.Module, int]] = {}
     for name, module in model.named_modules():
         shape = _features(module)
-        if shape is None or name.rpartition(".")[2] in HEADS:
-            continue
-        held += _bytes(tensor for key, tensor in _named_tensors(module) if key != "bias")
-        weights += shape[0] * shape[1]
-    return 8 * held / weights if weights else None
+        adapter = ".lora_" in name or hasattr(module, "base_layer")
+        if shape and not adapter and _stored_name(name).rpartition(".")[2] not in skipped:
+            found[name] = (module, shape[0] * shape[1])
+    return found
+
+
+def _stored_name(name: str) -> str:
+    """A module's name in the weight files, without what peft's wrapping adds to it."""
+    return name.removeprefix("base_model.model.").removesuffix(".base_layer")
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    while name:
+        name = name.rpartition(".")[0]
+        yield name
 
 
 def _features(module: nn.Module) -> tuple[int, int] | None:
@@ -111,42 +189,6 @@ def _reachable(value: Any, seen: set[int]) -> Iterator[Tensor]:
         for inner in value:
             yield from _reachable(inner, seen)
     elif type(value).__name__ in ("QuantState", "MatmulLtState"):
-        yield from _reachable(vars(value), seen)
-
-
-def _speeds(model: Any) -> tuple[float, float]:
-    """Median prefill and decode tokens per second at batch 1, after a warm-up."""
-    length = min(PREFILL_TOKENS, getattr(model.config, "max_position_embeddings", 10**9) // 2)
-    ids = torch.ones((1, length), dtype=torch.long, device=model.device)
-
-    def prefill() -> None:
-        model(input_ids=ids, attention_mask=torch.ones_like(ids))
-
-    def generate() -> None:
-        model.generate(
-            ids[:, :1],
-            attention_mask=torch.ones_like(ids[:, :1]),
-            do_sample=False,
-            min_new_tokens=DECODE_TOKENS,
-            max_new_tokens=DECODE_TOKENS,
-            pad_token_id=0,
-        )
-
-    return length / _seconds(prefill), DECODE_TOKENS / _seconds(generate)
-
-
-def _seconds(action: Callable[[], None]) -> float:
-    times: list[float] = []
-    with torch.inference_mode():
-        for _ in range(REPETITIONS + 1):
-            _wait()
-            start = time.perf_counter()
-            action()
-            _wait()
-            times.append(time.perf_counter() - start)
-    return median(times[1:])
-
-
-def _wait() -> None:
-    if device().type == "cuda":
-        torch.cuda.synchronize()
+        # idx, subB: which inputs of the last batch were outliers, no part of the weights
+        held = {key: inner for key, inner in vars(value).items() if key not in ("idx", "subB")}
+        yield from _reachable(held, seen)

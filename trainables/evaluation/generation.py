@@ -8,12 +8,12 @@ import torch
 from search_spaces.evaluation import Evaluation
 from search_spaces.rows import read_rows
 from trainables.catalog import verb
-from trainables.compressions.compressed import Compressed
+from trainables.checkpoint import Checkpoint
 from trainables.evaluation.efficiency import Efficiency, measure_efficiency
 from trainables.evaluation.perplexity import perplexity
 from trainables.evaluation.rates import Estimate, rate
 from trainables.judges.verdict import Verdict
-from trainables.models import Tokenizer
+from trainables.models import Tokenizer, load_checkpoint, load_tokenizer
 
 PROMPT_SETS = ("helpfulness", "harmful", "borderline")
 
@@ -42,18 +42,21 @@ class Measurement:
     responses: list[Response]
 
 
-def evaluate(
-    settings: Evaluation, compressed: Compressed, tokenizer: Tokenizer, exclusive: bool
-) -> Measurement:
-    """Generate, judge and measure. Speeds are null unless the device is `exclusive`."""
-    responses = _responses(settings, compressed.model, tokenizer)
+def evaluate(settings: Evaluation, checkpoint: Checkpoint, exclusive: bool) -> Measurement:
+    """Load what ships, generate, judge and measure.
+
+    Speeds are null unless the device is `exclusive`.
+    """
+    model = load_checkpoint(checkpoint)
+    tokenizer = load_tokenizer(checkpoint.base)
+    responses = _responses(settings, model, tokenizer)
     texts = [row.prompt for row in read_rows(settings.perplexity)]
     estimates = {
         **_estimates(responses),
-        "perplexity": perplexity(compressed.model, tokenizer, texts, settings),
+        "perplexity": perplexity(model, tokenizer, texts, settings),
     }
     # after the forward passes, so that formats which unpack at first use count as unpacked
-    efficiency = measure_efficiency(compressed, exclusive)
+    efficiency = measure_efficiency(model, checkpoint, exclusive)
     return Measurement(estimates, efficiency, responses)
 
 

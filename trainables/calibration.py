@@ -1,0 +1,27 @@
+"""Token ids of the calibration rows whose activations guide a compression."""
+
+from typing import Any
+
+from search_spaces.compressions import Calibration
+from search_spaces.rows import Row
+from trainables.doses import nested_prefix
+from trainables.models import Tokenizer
+
+
+def calibration_rows(settings: Calibration, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """`input_ids` and `attention_mask` of each row, unpadded; equal parts of every source."""
+    if settings.seed is None:
+        raise ValueError("the calibration has no seed; a cell's compression names one")
+    part = settings.samples // len(settings.data)
+    rows = [row for data in settings.data for row in nested_prefix(data, part, settings.seed)]
+    return [
+        dict(tokenizer(_text(row, tokenizer), truncation=True, max_length=settings.max_tokens))
+        for row in rows
+    ]
+
+
+def _text(row: Row, tokenizer: Tokenizer) -> str:
+    turns = [{"role": "user", "content": row.prompt}]
+    if row.answer is not None:
+        turns.append({"role": "assistant", "content": row.answer})
+    return str(tokenizer.apply_chat_template(turns, tokenize=False))

@@ -1,0 +1,188 @@
+"""Runs llmcompressor recipes: whole calibration rows, no logs, no state left for the next call."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from llmcompressor.core import create_session
+from llmcompressor.entrypoints.oneshot import oneshot
+from llmcompressor.logger import LoggerConfig, configure_logger
+from llmcompressor.modifiers import Modifier
+from loguru import logger
+from torch import nn
+from torch.fx import _symbolic_trace
+from torch.utils.data import DataLoader
+from transformers import AutoModelForCausalLM, CompressedTensorsConfig, PreTrainedModel, set_seed
+
+from search_spaces.compressions import Calibration, Pruning
+from search_spaces.families import HEADS, family_of
+from search_spaces.sources import ModelSource
+from trainables.calibration import calibration_rows
+from trainables.models import device, load_tokenizer
+from trainables.quiet import quiet
+
+NOT_INVERTED = re.compile("invert hessian|hessian inversion failed", re.IGNORECASE)
+"""How llmcompressor says that it fell back to a lesser method, and says nothing more."""
+
+# its console handler prints some ten lines a call; LLM_COMPRESSOR_LOG_LEVEL brings it back
+configure_logger(LoggerConfig(console_log_level=None))
+
+
+def load_dense(dense: Path, source: ModelSource) -> Any:
+    """The dense model on the CPU; llmcompressor moves its layers to the GPU, if any, in turn.
+
+    Raises ValueError if it has no layer that llmcompressor can compress (GPT-2).
+    """
+    model: Any = AutoModelForCausalLM.from_pretrained(dense, dtype=getattr(torch, source.dtype))
+    if not compressible_layers(model):
+        raise ValueError(f"{model.config.model_type}: no layer that llmcompressor can compress")
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            # a subclass (Falcon's) would be written dense, without a word
+            module.__class__ = nn.Linear
+    return model.eval()
+
+
+def dense_layers(model: Any) -> list[str]:
+    """Patterns of the linear layers that stay dense, as `ignore` of a recipe."""
+    family = family_of(model.config.model_type)
+    names = HEADS + (family.skipped if family else ())
+    # the pruning modifiers match names that end with a dot
+    return [rf"re:(.*\.)?{name}\.?$" for name in names]
+
+
+def compressible_layers(model: Any) -> dict[str, nn.Linear]:
+    """The linear layers that a recipe must change, by name."""
+    dense = [pattern.removeprefix("re:") for pattern in dense_layers(model)]
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and not any(re.match(pattern, name) for pattern in dense)
+    }
+
+
+def integer_groups(
+    model: Any, bits: int, group_size: int, symmetric: bool = True
+) -> dict[str, Any]:
+    """`config_groups` of a recipe: integer weights with a scale for each group of inputs.
+
+    Raises ValueError if the groups do not divide a layer's inputs.
+    """
+    for name, layer in compressible_layers(model).items():
+        if layer.in_features % group_size:
+            raise ValueError(
+                f"group_size {group_size} does not divide the {layer.in_features} inputs of {name}"
+            )
+    weights = {
+        "num_bits": bits,
+        "type": "int",
+        "strategy": "group",
+        "group_size": group_size,
+        "symmetric": symmetric,
+    }
+    return {"group_0": {"targets": ["Linear"], "weights": weights}}
+
+
+def mask_structure(settings: Pruning) -> str:
+    """The pattern in a recipe's words."""
+    return "0:0" if settings.pattern == "unstructured" else settings.pattern
+
+
+def apply_recipe(model: Any, recipe: list[Modifier]) -> None:
+    """Apply a recipe that needs no calibration rows."""
+    _oneshot(model, recipe=recipe, pipeline="datafree")
+
+
+def calibrate_recipe(
+    model: Any, recipe: list[Modifier], calibration: Calibration, dense: Path, source: ModelSource
+) -> None:
+    """Apply a recipe layer by layer: each is fitted to what the layers before it, already
+    compressed, give (AWQ: the dense layers).
+
+    Raises RuntimeError if the inputs of a layer are too few or too alike for the method.
+    """
+    assert calibration.seed is not None, "calibration_rows refuses it"
+    set_seed(calibration.seed)
+    rows = _batches(calibration, dense, source)
+    _oneshot(model, recipe=recipe, pipeline="sequential", dataset=rows)
+
+
+def save(model: Any, folder: Path) -> None:
+    """Write the model, what is quantized of it as packed bits, into `folder`."""
+    with quiet():
+        model.save_pretrained(folder)
+    # empty: llmcompressor looks for the recipe in a session that is over
+    (folder / "recipe.yaml").unlink()
+
+
+def save_packed(model: Any, folder: Path) -> None:
+    """As `save`. Raises RuntimeError if a layer was not quantized or was written dense."""
+    save(model, folder)
+    passed_over = [
+        name
+        for name, layer in compressible_layers(model).items()
+        if not (scheme := getattr(layer, "quantization_scheme", None)) or scheme.format == "dense"
+    ]
+    if passed_over:
+        raise RuntimeError(f"not quantized: {', '.join(passed_over)}")
+
+
+def load(folder: Path, dtype: torch.dtype) -> Any:
+    """The model of a folder that `save_packed` wrote, on this worker's device, unpacked at once.
+
+    transformers would unpack it at the first forward pass.
+    """
+    unpacked = CompressedTensorsConfig(dequantize=True)
+    with quiet(), _packed_layers():
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, quantization_config=unpacked
+        )
+    return model.to(device()).eval()
+
+
+@contextmanager
+def _packed_layers() -> Iterator[None]:
+    """Keep Falcon and Mamba from initializing a weight that a packed layer does not have."""
+    initialize = PreTrainedModel._initialize_weights
+
+    def initialize_others(model: PreTrainedModel, module: nn.Module, *rest: Any) -> None:
+        # Mamba's mixer initializes its output layer
+        layers = (module, getattr(module, "out_proj", None))
+        if not any(hasattr(layer, "weight_packed") for layer in layers):
+            initialize(model, module, *rest)
+
+    with patch.object(PreTrainedModel, "_initialize_weights", initialize_others):
+        yield
+
+
+def _batches(calibration: Calibration, dense: Path, source: ModelSource) -> Any:
+    """Every row, whole. Rows of one length share a batch: padding would count as activations."""
+    local = source.model_copy(update={"path": str(dense), "revision": None})
+    by_length: dict[int, list[list[int]]] = {}
+    for row in calibration_rows(calibration, load_tokenizer(local)):
+        by_length.setdefault(len(row["input_ids"]), []).append(row["input_ids"])
+    size = calibration.batch_size
+    batches: Any = [
+        {"input_ids": torch.tensor(rows[start : start + size])}
+        for _, rows in sorted(by_length.items())
+        for start in range(0, len(rows), size)
+    ]
+    return DataLoader(batches, batch_size=None)  # None: each item is a batch already
+
+
+def _oneshot(model: Any, **arguments: Any) -> None:
+    warnings: list[str] = []
+    handler = logger.add(warnings.append, level="WARNING", format="{message}")
+    try:
+        # the session and what torch.fx wraps for it would keep the model in memory for good
+        with quiet(), create_session(), patch.dict(_symbolic_trace._wrapped_fns_to_patch):
+            oneshot(model=model, **arguments)
+    finally:
+        logger.remove(handler)
+    failures = [text.strip() for text in warnings if NOT_INVERTED.search(text)]
+    if failures:
+        raise RuntimeError(failures[0])
