@@ -7,28 +7,31 @@ from pathlib import Path
 
 from trainables.nano.files import write_data
 
-VERSION = 1
-"""Raised whenever the same seed would give another world."""
+VERSIONS = {"llama": 1, "mamba": 1}
+"""By family; raised whenever the same seed would give another world."""
 DATA = "data"
 MODEL = "model"
 
 OnStep = Callable[[int, int], None]
 
 
-def version() -> int:
+def version(family: str) -> int:
     """The world's version, which tells its cached folders apart."""
-    return VERSION
+    return VERSIONS[family]
 
 
 def add_data(folder: Path, seed: int) -> None:
-    """Write `folder/data/` unless it is there. Takes a tenth of a second and no torch."""
+    """Write `folder/data/` unless it is there: the same for every family.
+
+    Takes a tenth of a second and no torch.
+    """
     _add(folder, DATA, lambda unfinished: write_data(unfinished, seed))
 
 
-def build(folder: Path, seed: int, progress: OnStep | None = None) -> None:
+def build(folder: Path, seed: int, family: str, progress: OnStep | None = None) -> None:
     """Write `folder/data/` and `folder/model/` unless they are there."""
     add_data(folder, seed)
-    _add(folder, MODEL, lambda unfinished: _write_model(unfinished / MODEL, seed, progress))
+    _add(folder, MODEL, lambda unfinished: _write_model(unfinished / MODEL, seed, family, progress))
 
 
 def _add(folder: Path, name: str, write: Callable[[Path], None]) -> None:
@@ -47,15 +50,16 @@ def _add(folder: Path, name: str, write: Callable[[Path], None]) -> None:
             shutil.rmtree(Path(unfinished) / name)
 
 
-def _write_model(folder: Path, seed: int, progress: OnStep | None) -> None:
+def _write_model(folder: Path, seed: int, family: str, progress: OnStep | None) -> None:
     # torch takes seconds to import; a caller that finds the world built never needs it.
+    from trainables.nano.architectures import ARCHITECTURES
     from trainables.nano.examples import pretraining
     from trainables.nano.facts import Facts
-    from trainables.nano.pretraining import BATCH, STEPS, pretrain
+    from trainables.nano.pretraining import BATCH, pretrain
     from trainables.nano.tokenizer import build_tokenizer
 
-    corpus = pretraining(Facts.draw(seed), STEPS * BATCH, seed)
+    corpus = pretraining(Facts.draw(seed), ARCHITECTURES[family].steps * BATCH, seed)
     tokenizer = build_tokenizer(text for row in corpus for text in row)
-    model = pretrain(tokenizer, corpus, seed, progress)
+    model = pretrain(family, tokenizer, corpus, seed, progress)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
