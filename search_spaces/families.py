@@ -57,6 +57,12 @@ FAMILIES: tuple[Family, ...] = (
 )
 
 
+def dense_layers(model_type: str) -> tuple[str, ...]:
+    """Last names of the linear layers that every compression leaves dense."""
+    family = family_of(model_type)
+    return HEADS + (family.skipped if family else ())
+
+
 def family_of(model_type: str) -> Family | None:
     """The family of a config.json's `model_type`; None where it is not known here."""
     return next((family for family in FAMILIES if model_type in family.model_types), None)

@@ -47,7 +47,7 @@ def unfit_for_model(space: SearchSpace) -> Problems:
     try:
         config = json.loads((folder / "config.json").read_text())
         family = family_of(config.get("model_type", ""))
-        shapes = linear_shapes(folder, family.skipped if family else ())
+        shapes = linear_shapes(folder)
     except (ValueError, OSError) as error:
         yield "model.path", f"{folder}: a file of the model cannot be read: {error}"
         return

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search_spaces.families import HEADS
+from search_spaces.families import dense_layers
 
 CONV1D_FAMILIES = ("gpt2",)
 """Families that store a linear weight as (in, out) instead of (out, in)."""
-NOT_LINEAR = ("embed", "wte", "wpe", "norm", "ln_", "conv1d", *HEADS)
+NOT_LINEAR = ("embed", "wte", "wpe", "norm", "ln_", "conv1d")
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,17 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     }
 
 
-def linear_shapes(folder: Path, skipped: tuple[str, ...] = ()) -> dict[str, tuple[int, int]]:
-    """(out_features, in_features) of every linear layer by name; empty without safetensors.
+def linear_shapes(folder: Path) -> dict[str, tuple[int, int]]:
+    """(out_features, in_features) of every linear layer that compressions work on, by name.
 
-    Layers whose last name is in `skipped` are left out.
+    Empty without safetensors.
     """
-    config = json.loads((folder / "config.json").read_text())
-    transposed = config.get("model_type") in CONV1D_FAMILIES
+    family = json.loads((folder / "config.json").read_text()).get("model_type", "")
+    transposed, dense = family in CONV1D_FAMILIES, dense_layers(family)
     shapes: dict[str, tuple[int, int]] = {}
     for name, tensor in stored_tensors(folder).items():
         layer = name.removesuffix(".weight")
-        if layer == name or len(tensor.shape) != 2 or layer.rpartition(".")[2] in skipped:
+        if layer == name or len(tensor.shape) != 2 or layer.rpartition(".")[2] in dense:
             continue
         if not any(part in name for part in NOT_LINEAR):
             rows, columns = tensor.shape

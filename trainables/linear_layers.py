@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from search_spaces.families import HEADS, family_of
+from search_spaces.families import dense_layers
 
 BITS_BY_CLASS = {"Linear4bit": 4, "Linear8bitLt": 8}
 """bitsandbytes' layers, which hold no number of bits."""
@@ -24,8 +24,7 @@ def linear_layers(model: nn.Module) -> dict[str, nn.Module]:
 def skipped_layers(model: nn.Module) -> tuple[str, ...]:
     """Last names of the linear layers that every compression leaves dense."""
     config: Any = getattr(model, "config", None)
-    family = family_of(getattr(config, "model_type", ""))
-    return (*HEADS, *(family.skipped if family else ()))
+    return dense_layers(getattr(config, "model_type", ""))
 
 
 def quantized_layers(model: nn.Module) -> dict[str, int]:

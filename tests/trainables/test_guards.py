@@ -130,7 +130,7 @@ def test_a_layer_left_dense_is_caught(
     tmp_path: Path,
 ) -> None:
     instead(bitsandbytes.compress)
-    monkeypatch.setattr(bitsandbytes, "HEADS", ("lm_head", "v_proj"))
+    monkeypatch.setattr(bitsandbytes, "dense_layers", lambda family: ("lm_head", "v_proj"))
     with pytest.raises(NotCompressed, match=r"2 of 14 linear layers were not quantized: .*v_proj"):
         compress(BitsAndBytes(method="bitsandbytes", bits=4), released, tmp_path)
 

@@ -16,7 +16,7 @@ from search_spaces.compressions import Awq
 from search_spaces.sources import ModelSource
 from trainables.compressions.llm_compressor import (
     calibrate_recipe,
-    dense_layers,
+    ignored_layers,
     integer_groups,
     load_dense,
     save_packed,
@@ -29,7 +29,7 @@ def compress(settings: Awq, dense: Path, source: ModelSource, folder: Path) -> N
     groups = integer_groups(model, settings.bits, settings.group_size, symmetric=False)
     recipe = [
         AWQModifier(mappings=_mappings(model.config)),
-        QuantizationModifier(config_groups=groups, ignore=dense_layers(model)),
+        QuantizationModifier(config_groups=groups, ignore=ignored_layers(model)),
     ]
     with _pinned_memory():
         calibrate_recipe(model, recipe, settings.calibration, dense, source)

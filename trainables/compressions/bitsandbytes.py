@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.models.falcon import modeling_falcon
 
 from search_spaces.compressions import BitsAndBytes
-from search_spaces.families import HEADS, family_of
+from search_spaces.families import dense_layers
 from search_spaces.sources import ModelSource
 from trainables.models import device
 
@@ -22,12 +22,13 @@ BLOCK_INPUTS, BLOCK_OUTPUTS = 64, 32
 
 def compress(settings: BitsAndBytes, dense: Path, source: ModelSource, folder: Path) -> None:
     """Quantize while loading and save. Raises RuntimeError if no layer was quantized."""
+    skipped = list(dense_layers(AutoConfig.from_pretrained(dense).model_type))
     with _plain_falcon_layers():
         model: Any = AutoModelForCausalLM.from_pretrained(
             dense,
             dtype=getattr(torch, source.dtype),
             device_map={"": str(device())},
-            quantization_config=_config(settings, source.dtype, _dense_layers(dense)),
+            quantization_config=_config(settings, source.dtype, skipped),
         )
     if not any(isinstance(module, Linear8bitLt | Linear4bit) for module in model.modules()):
         raise RuntimeError(f"bitsandbytes: no layer became {settings.bits}-bit")
@@ -63,19 +64,14 @@ def _plain_falcon_layers() -> Iterator[None]:
         module.FalconLinear = own
 
 
-def _dense_layers(dense: Path) -> list[str]:
-    family = family_of(AutoConfig.from_pretrained(dense).model_type)
-    return [*HEADS, *(family.skipped if family else ())]
-
-
-def _config(settings: BitsAndBytes, dtype: str, dense_layers: list[str]) -> Any:
+def _config(settings: BitsAndBytes, dtype: str, skipped: list[str]) -> Any:
     config: Any = BitsAndBytesConfig  # its constructor has no types
     if settings.bits == 8:
-        return config(load_in_8bit=True, llm_int8_skip_modules=dense_layers)
+        return config(load_in_8bit=True, llm_int8_skip_modules=skipped)
     return config(
         load_in_4bit=True,
         bnb_4bit_quant_type=settings.data_type,
         bnb_4bit_use_double_quant=settings.double_quantization,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=dense_layers,
+        llm_int8_skip_modules=skipped,
     )

@@ -8,7 +8,7 @@ from search_spaces.compressions import Fp8
 from search_spaces.sources import ModelSource
 from trainables.compressions.llm_compressor import (
     apply_recipe,
-    dense_layers,
+    ignored_layers,
     load_dense,
     save_packed,
 )
@@ -18,7 +18,7 @@ def compress(settings: Fp8, dense: Path, source: ModelSource, folder: Path) -> N
     """Round the dense model's weights to FP8 and write them into `folder`."""
     model = load_dense(dense, source)
     modifier = QuantizationModifier(
-        targets=["Linear"], scheme="FP8_DYNAMIC", ignore=dense_layers(model)
+        targets=["Linear"], scheme="FP8_DYNAMIC", ignore=ignored_layers(model)
     )
     apply_recipe(model, [modifier])
     save_packed(model, folder)

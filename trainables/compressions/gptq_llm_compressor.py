@@ -8,7 +8,7 @@ from search_spaces.compressions import Gptq
 from search_spaces.sources import ModelSource
 from trainables.compressions.llm_compressor import (
     calibrate_recipe,
-    dense_layers,
+    ignored_layers,
     integer_groups,
     load_dense,
     save_packed,
@@ -23,7 +23,7 @@ def compress(settings: Gptq, dense: Path, source: ModelSource, folder: Path) -> 
     model = load_dense(dense, source)
     modifier = GPTQModifier(
         config_groups=integer_groups(model, settings.bits, settings.group_size),
-        ignore=dense_layers(model),
+        ignore=ignored_layers(model),
         # groups keep their columns, as with AutoGPTQ's static_groups
         actorder="static" if settings.act_order else None,
     )

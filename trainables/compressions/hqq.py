@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
 from search_spaces.compressions import Hqq
-from search_spaces.families import HEADS, family_of
+from search_spaces.families import dense_layers
 from search_spaces.sources import ModelSource
 from trainables.models import device
 
@@ -32,8 +32,7 @@ def compress(settings: Hqq, dense: Path, source: ModelSource, folder: Path) -> N
     model: Any = AutoModelForCausalLM.from_pretrained(dense, dtype=dtype)
     model.to(device())
     how = BaseQuantizeConfig(nbits=settings.bits, group_size=settings.group_size, axis=1)
-    family = family_of(model.config.model_type)
-    skipped = [*HEADS, *(family.skipped if family else ())]
+    skipped = list(dense_layers(model.config.model_type))
     state: dict[str, Tensor] = model.state_dict()
     quantized = 0
     for name, layer in model.named_modules():

@@ -8,7 +8,7 @@ from search_spaces.compressions import Int8Dynamic
 from search_spaces.sources import ModelSource
 from trainables.compressions.llm_compressor import (
     apply_recipe,
-    dense_layers,
+    ignored_layers,
     load_dense,
     save_packed,
 )
@@ -19,6 +19,6 @@ def compress(settings: Int8Dynamic, dense: Path, source: ModelSource, folder: Pa
     model = load_dense(dense, source)
     apply_recipe(
         model,
-        [QuantizationModifier(targets=["Linear"], scheme="INT8", ignore=dense_layers(model))],
+        [QuantizationModifier(targets=["Linear"], scheme="INT8", ignore=ignored_layers(model))],
     )
     save_packed(model, folder)

@@ -19,9 +19,10 @@ from torch.utils.data import DataLoader
 from transformers import AutoModelForCausalLM, CompressedTensorsConfig, PreTrainedModel, set_seed
 
 from search_spaces.compressions import Calibration, Pruning
-from search_spaces.families import HEADS, family_of
+from search_spaces.families import dense_layers
 from search_spaces.sources import ModelSource
 from trainables.calibration import calibration_rows
+from trainables.linear_layers import linear_layers
 from trainables.models import device, load_tokenizer
 from trainables.quiet import quiet
 
@@ -47,22 +48,16 @@ def load_dense(dense: Path, source: ModelSource) -> Any:
     return model.eval()
 
 
-def dense_layers(model: Any) -> list[str]:
+def ignored_layers(model: Any) -> list[str]:
     """Patterns of the linear layers that stay dense, as `ignore` of a recipe."""
-    family = family_of(model.config.model_type)
-    names = HEADS + (family.skipped if family else ())
     # the pruning modifiers match names that end with a dot
-    return [rf"re:(.*\.)?{name}\.?$" for name in names]
+    return [rf"re:(.*\.)?{name}\.?$" for name in dense_layers(model.config.model_type)]
 
 
 def compressible_layers(model: Any) -> dict[str, nn.Linear]:
-    """The linear layers that a recipe must change, by name."""
-    dense = [pattern.removeprefix("re:") for pattern in dense_layers(model)]
-    return {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and not any(re.match(pattern, name) for pattern in dense)
-    }
+    """The linear layers that a recipe must change, by name; GPT-2's Conv1D are passed over."""
+    layers = linear_layers(model).items()
+    return {name: layer for name, layer in layers if isinstance(layer, nn.Linear)}
 
 
 def integer_groups(

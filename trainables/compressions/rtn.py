@@ -8,7 +8,7 @@ from search_spaces.compressions import Rtn
 from search_spaces.sources import ModelSource
 from trainables.compressions.llm_compressor import (
     apply_recipe,
-    dense_layers,
+    ignored_layers,
     integer_groups,
     load_dense,
     save_packed,
@@ -19,5 +19,5 @@ def compress(settings: Rtn, dense: Path, source: ModelSource, folder: Path) -> N
     """Round the dense model's weights and write them packed into `folder`."""
     model = load_dense(dense, source)
     groups = integer_groups(model, settings.bits, settings.group_size)
-    apply_recipe(model, [QuantizationModifier(config_groups=groups, ignore=dense_layers(model))])
+    apply_recipe(model, [QuantizationModifier(config_groups=groups, ignore=ignored_layers(model))])
     save_packed(model, folder)

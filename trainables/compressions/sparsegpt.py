@@ -9,7 +9,7 @@ from search_spaces.compressions import SparseGpt
 from search_spaces.sources import ModelSource
 from trainables.compressions.llm_compressor import (
     calibrate_recipe,
-    dense_layers,
+    ignored_layers,
     load_dense,
     mask_structure,
     save,
@@ -23,7 +23,7 @@ def compress(settings: SparseGpt, dense: Path, source: ModelSource, folder: Path
         sparsity=settings.sparsity,
         mask_structure=mask_structure(settings),
         targets=["Linear"],
-        ignore=dense_layers(model),
+        ignore=ignored_layers(model),
     )
     calibrate_recipe(model, [modifier], settings.calibration, dense, source)
     save(model, folder)
