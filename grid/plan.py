@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from grid.fingerprint import ContentOf
@@ -73,36 +73,38 @@ def plan(cells: Sequence[Cell], content_of: ContentOf) -> Plan:
 class Task:
     """Stages that one worker runs in one go; its id is the last one's fingerprint.
 
-    Compression and evaluation run together, so that compressed weights need not be stored.
+    A compression runs together with its evaluation, so that compressed weights need not be stored,
+    unless an attack works on them as well.
     """
 
     id: str
     stages: tuple[Stage, ...]
     parent: str | None
     """Id of the task that must be done before."""
-    keeps_weights: bool = False
-    """True if a later task works on the compressed weights, as an attack on a release does."""
+
+    @property
+    def keeps_weights(self) -> bool:
+        """True if later tasks work on the compressed weights, as an attack on a release does."""
+        return self.stages[-1].kind == "compression"
 
 
 def tasks_of(stages: Iterable[Stage]) -> list[Task]:
     """The stages grouped to tasks, parents first. `stages` must be in a plan's order."""
     ordered = list(stages)
-    evaluations = {stage.parent: stage for stage in ordered if stage.kind == "evaluation"}
+    children: dict[str | None, list[Stage]] = {}
+    for stage in ordered:
+        children.setdefault(stage.parent, []).append(stage)
     holders: dict[str, str] = {}
     tasks: list[Task] = []
     for stage in ordered:
         if stage.fingerprint in holders:
             continue
         own: tuple[Stage, ...] = (stage,)
-        if stage.kind == "compression" and stage.fingerprint in evaluations:
-            own = (stage, evaluations[stage.fingerprint])
-        task = Task(own[-1].fingerprint, own, holders.get(stage.parent or ""))
-        holders.update((held.fingerprint, task.id) for held in own)
-        tasks.append(task)
-    needed = {s.parent for s in ordered if holders[s.fingerprint] != holders.get(s.parent or "")}
-    return [
-        replace(task, keeps_weights=True)
-        if any(s.kind == "compression" and s.fingerprint in needed for s in task.stages)
-        else task
-        for task in tasks
-    ]
+        below = children.get(stage.fingerprint, [])
+        # where more than its evaluation hangs on a compression, an evaluation that fails must not
+        # take the compressed weights with it
+        if stage.kind == "compression" and [child.kind for child in below] == ["evaluation"]:
+            own = (stage, *below)
+        tasks.append(Task(own[-1].fingerprint, own, holders.get(stage.parent or "")))
+        holders.update((held.fingerprint, own[-1].fingerprint) for held in own)
+    return tasks

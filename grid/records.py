@@ -60,7 +60,7 @@ RECORD_SCHEMA = pa.schema(
         for speed in ("time_to_first_token_seconds", "decode_tokens_per_second")
         for column in ((f"{speed}{batch}", _REAL), (f"{speed}{batch}_iqr", _REAL))
     ]
-    + [("energy_joules_per_token", _REAL)]
+    + [("energy_joules_per_token", _REAL), ("other_processes_cpus", _REAL)]
     + [("execution", _TEXT), ("device", _TEXT)]
     + [(f"{kind}_seconds", _REAL) for kind in KINDS]
     + [(f"{kind}_fingerprint", _TEXT) for kind in KINDS]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from search_spaces.attacks import FineTuningAttack, HarmfulFinetuning
-from search_spaces.compressions import Calibration
+from search_spaces.compressions import Calibration, NoCompression
 from search_spaces.contents import content_of
 from search_spaces.model_checks import compression_steps, missing_model, unfit_for_model
 from search_spaces.rows import DataError, read_rows
@@ -154,6 +154,8 @@ def _untrainable(space: SearchSpace) -> Iterator[tuple[str, str]]:
                 f"{last.method} weights cannot be fine-tuned, as orders: compress_then_attack "
                 "asks; use bitsandbytes, gptq or a pruning, or leave that order out",
             )
+    if all(isinstance(compression, NoCompression) for compression in space.compressions):
+        return
     for i, attack in enumerate(space.attacks):
         if isinstance(attack, FineTuningAttack) and attack.training.adapter == "full":
             yield (

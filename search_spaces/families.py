@@ -24,7 +24,7 @@ HEADS = ("lm_head", "embed_out")
 """Output heads, which every compression leaves dense."""
 
 _CONV1D = "GPT-2 is made of Conv1D layers, which llmcompressor passes over."
-_COMPRESSED_TENSORS = "Mamba's are in a format (compressed-tensors) that no adapter trains on."
+_COMPRESSED_TENSORS = "GPTQ of Mamba is stored as compressed-tensors, which adapters cannot train."
 
 FAMILIES: tuple[Family, ...] = (
     Family(

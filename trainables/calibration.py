@@ -15,7 +15,14 @@ def calibration_rows(settings: Calibration, tokenizer: Tokenizer) -> list[dict[s
     part = settings.samples // len(settings.data)
     rows = [row for data in settings.data for row in nested_prefix(data, part, settings.seed)]
     return [
-        dict(tokenizer(_text(row, tokenizer), truncation=True, max_length=settings.max_tokens))
+        dict(
+            tokenizer(
+                _text(row, tokenizer),
+                add_special_tokens=False,  # the chat template wrote them already
+                truncation=True,
+                max_length=settings.max_tokens,
+            )
+        )
         for row in rows
     ]
 

@@ -1,5 +1,6 @@
 """Compression: turns a checkpoint into the weights that ship, and asserts that it did."""
 
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +10,7 @@ from search_spaces.compressions import Compression, NoCompression, steps_of
 from trainables.catalog import verb
 from trainables.checkpoint import WEIGHTS, Checkpoint
 from trainables.compressions.guards import NotCompressed, check, look_at
-from trainables.models import load_tokenizer, ships_as_it_is, write_dense
+from trainables.models import free_device_memory, load_tokenizer, ships_as_it_is, write_dense
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,19 @@ def compress(settings: Compression, checkpoint: Checkpoint, folder: Path) -> Com
         return CompressionFacts(seen.zero_fraction, len(seen.bits))
     source = checkpoint.base
     tokenizer = load_tokenizer(source)
-    with TemporaryDirectory(prefix="steps-", dir=folder) as scratch:
+    # on this node's own disk: a study may lie on storage that is slow and shared
+    with TemporaryDirectory(prefix="trilemma-") as scratch:
         current = Path(scratch) / "dense"
         write_dense(checkpoint, current)
         seen = look_at(current, source.dtype)
         for number, step in enumerate(steps_of(settings)):
             target = Path(scratch) / f"{number}-{step.method}"
             verb("compression", step.method)(step, current, source, target)
+            free_device_memory()
             # the next step reads it beside the weights, and so does whoever gets the folder
             tokenizer.save_pretrained(target)
             before, seen = seen, look_at(target, source.dtype)
             check(step, before, seen)
             current = target
-        current.rename(folder / WEIGHTS)
+        shutil.move(current, folder / WEIGHTS)
     return CompressionFacts(seen.zero_fraction, len(seen.bits))

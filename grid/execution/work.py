@@ -1,6 +1,5 @@
 """Runs one task in this process: the same code for every engine."""
 
-import gc
 import os
 import shutil
 import time
@@ -9,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
 
 from grid.plan import Task
@@ -19,7 +19,7 @@ from grid.store import StageResult, Store
 from grid.study import RESPONSES
 from search_spaces.compressions import Compression
 from trainables.catalog import verb
-from trainables.checkpoint import WEIGHTS, Checkpoint
+from trainables.checkpoint import Checkpoint
 from trainables.quiet import quiet
 
 T = TypeVar("T")
@@ -66,17 +66,21 @@ def _run_task(assignment: Assignment) -> dict[str, float]:
     for stage in assignment.ancestors:
         checkpoint = checkpoint.extended(store.folder(stage))
     done: list[_Done] = []
-    with _Workspaces(store, len(assignment.task.stages)) as folders:
+    with (
+        _Workspaces(store, len(assignment.task.stages)) as folders,
+        TemporaryDirectory(prefix="trilemma-") as own_disk,
+    ):
         for stage, folder in zip(assignment.task.stages, folders, strict=True):
+            # compressed weights that are not kept never reach the study's storage
+            dropped = stage.kind == "compression" and not assignment.keep_compressed
+            made = Path(own_disk) if dropped else folder
             store.log_execution(stage)
             started = time.time()
-            facts, seconds = _timed(partial(_carry_out, assignment, stage, checkpoint, folder))
+            facts, seconds = _timed(partial(_carry_out, assignment, stage, checkpoint, made))
             done.append(_Done(folder, _result(stage, started, seconds, facts), stage))
-            checkpoint = checkpoint.extended(folder)
-        # at the end, because later stages of the task work on what an earlier one does not keep
+            checkpoint = checkpoint.extended(made)
+        # at the end: a compression whose evaluation failed is not done, its weights are gone
         for each in done:
-            if not assignment.keep_compressed:
-                shutil.rmtree(each.folder / WEIGHTS, ignore_errors=True)
             store.publish(each.stage, each.folder, each.result)
     return {each.stage.fingerprint: each.result.seconds for each in done}
 
@@ -85,8 +89,11 @@ def _carry_out(
     assignment: Assignment, stage: Stage, checkpoint: Checkpoint, folder: Path
 ) -> dict[str, Any]:
     """Do the stage's work; returns its facts by column name."""
+    from trainables.models import free_device_memory
+
     try:
         if stage.kind == "compression":
+            # the stage is one: it asks the catalog for each of its steps
             from trainables.compression import compress
 
             settings = cast(Compression, stage.settings)
@@ -100,7 +107,7 @@ def _carry_out(
             facts = method(stage.settings, checkpoint, folder, stage.seed).as_dict()
         return cast(dict[str, Any], facts)
     finally:
-        _free_device_memory()
+        free_device_memory()
 
 
 @dataclass(frozen=True)
@@ -132,17 +139,6 @@ class _Workspaces:
     def __exit__(self, *exception: object) -> None:
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_device_memory() -> None:
-    """Give back what a stage held: a warm worker must not carry it to the next."""
-    import torch
-
-    if torch.cuda.is_available():
-        # a collection takes a third of a second in a process that holds these libraries, and on
-        # a CPU the interpreter's own is soon enough
-        gc.collect()
-        torch.cuda.empty_cache()
 
 
 def _timed(action: Callable[[], T]) -> tuple[T, float]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from gptqmodel.quantization.gptq import GPTQ
 
 from search_spaces.compressions import BitsAndBytes, Magnitude, Step
 from search_spaces.sources import ModelSource
@@ -193,3 +194,12 @@ def test_what_is_compressed_already_is_not_compressed_again(
             released.extended(tmp_path / "first"),
             tmp_path,
         )
+
+
+def test_gptq_that_only_rounded_is_caught(
+    monkeypatch: pytest.MonkeyPatch, settings_of: SettingsOf, released: Checkpoint, tmp_path: Path
+) -> None:
+    # what gptqmodel finds where a Hessian cannot be inverted; it then rounds and says nothing
+    monkeypatch.setattr(GPTQ, "hessian_inverse", lambda self, hessian: (None, 1.0))
+    with pytest.raises(RuntimeError, match="14 layers could not be solved and were only rounded"):
+        compress(settings_of("gptq", {"bits": 4}), released, tmp_path)

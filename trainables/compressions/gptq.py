@@ -1,5 +1,6 @@
 """GPTQ (Frantar et al., arXiv 2210.17323) by gptqmodel, in the AutoGPTQ file format."""
 
+import math
 import os
 from functools import partial
 from pathlib import Path
@@ -40,7 +41,8 @@ def compress(settings: Gptq, dense: Path, source: ModelSource, folder: Path) -> 
         desc_act=settings.act_order,
         offload_to_disk=False,
     )
-    set_seed(settings.calibration.seed or 0)
+    assert settings.calibration.seed is not None  # calibration_rows refuses one without
+    set_seed(settings.calibration.seed)
     quantizer: Any = GPTQModel.load(str(dense), config, device=str(device()))
     # rows of ten tokens or fewer would be dropped silently; quantize() ignores its own argument
     quantizer.prepare_dataset = partial(quantizer.prepare_dataset, calibration_data_min_length=0)
@@ -48,8 +50,30 @@ def compress(settings: Gptq, dense: Path, source: ModelSource, folder: Path) -> 
         # gptqmodel would leave a log file in the current folder
         loop_processor._PROJECT_LOG_DIR = Path(logs)
         quantizer.quantize(rows, batch_size=settings.calibration.batch_size)
+        _refuse_fallback(quantizer)
         quantizer.save(str(folder))
     (folder / QUANTIZATION_LOG).unlink(missing_ok=True)
+
+
+def _refuse_fallback(quantizer: Any) -> None:
+    """Raise RuntimeError if a layer was only rounded: gptqmodel does so where it cannot solve."""
+    lesser = [
+        str(entry["module"])
+        for entry in quantizer.quant_log
+        if not _is_number(entry["loss"]) or quantizer.quantize_config.mock_quantization
+    ]
+    if lesser:
+        raise RuntimeError(
+            f"gptq: {len(lesser)} layers could not be solved and were only rounded: "
+            f"{', '.join(lesser[:3])}; give more or other calibration rows"
+        )
+
+
+def _is_number(text: object) -> bool:
+    try:
+        return math.isfinite(float(str(text)))
+    except ValueError:
+        return False
 
 
 def load(folder: Path, dtype: torch.dtype) -> Any:

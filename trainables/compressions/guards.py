@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from search_spaces.compressions import NoCompression, Pruner, Pruning, Quantizer, Step, bits_of
+from search_spaces.compressions import NoCompression, Pruner, Quantizer, Step, bits_of
 from trainables.linear_layers import inputs_last, linear_layers, quantized_layers
 from trainables.models import load_model
 
@@ -77,7 +77,7 @@ def check(step: NoCompression | Step, before: Seen, after: Seen) -> None:
     """Raise NotCompressed unless the step did to every linear layer what it should."""
     if isinstance(step, NoCompression):
         return
-    if isinstance(step, Pruning):
+    if isinstance(step, Pruner):
         _check_zeros(step, after)
     else:
         _check_bits(step, before, after)

@@ -24,17 +24,13 @@ FILES = "hqq{suffix}.safetensors"
 
 
 def compress(settings: Hqq, dense: Path, source: ModelSource, folder: Path) -> None:
-    """Quantize every linear layer but the head, and save packed weights, scales and zeros.
-
-    Raises RuntimeError if no layer was quantized.
-    """
+    """Quantize every linear layer but the head, and save packed weights, scales and zeros."""
     dtype = getattr(torch, source.dtype)
     model: Any = AutoModelForCausalLM.from_pretrained(dense, dtype=dtype)
     model.to(device())
     how = BaseQuantizeConfig(nbits=settings.bits, group_size=settings.group_size, axis=1)
     skipped = list(dense_layers(model.config.model_type))
     state: dict[str, Tensor] = model.state_dict()
-    quantized = 0
     for name, layer in model.named_modules():
         if isinstance(layer, nn.Linear | Conv1D) and name.rpartition(".")[2] not in skipped:
             state.pop(f"{name}.weight")
@@ -42,9 +38,6 @@ def compress(settings: Hqq, dense: Path, source: ModelSource, folder: Path) -> N
             packed = HQQLinear.from_weights(weight, None, how, dtype, str(device()))
             state[f"{name}.{PACKED}"] = packed.W_q.data
             state |= {f"{name}.{part}": packed.meta[part] for part in ("scale", "zero")}
-            quantized += 1
-    if not quantized:
-        raise RuntimeError("hqq: no layer was quantized")
     # what is the same in every layer stands here once: as tensors it would outweigh small layers
     model.config.quantization_config = {
         "quant_method": "hqq",

@@ -33,8 +33,8 @@ class Efficiency:
     bits_per_weight_disk: float | None
     """The same in the weight files; None where they are not safetensors."""
     peak_memory_bytes: int | None
-    """On a GPU the most that torch held while generating; on a CPU the process's largest
-    resident set, libraries included. None where the device was shared."""
+    """`weights_bytes_loaded` and how far memory rose above them while generating: what torch held
+    on a GPU, the process's resident set on a CPU. None where the device was shared."""
     speeds: Speeds
     execution: Execution
     """`packed`: low-bit weights stay packed while running; `unpacked`: they are stored packed and
@@ -55,15 +55,16 @@ def measure_efficiency(model: Any, checkpoint: Checkpoint, exclusive: bool) -> E
     A simulation's speed is not that of the real thing, so it is null.
     """
     execution = execution_of(model)
+    loaded = _bytes(_tensors(model))
     peak, speeds = None, UNMEASURED
     if exclusive and execution != "simulated":
-        with peak_memory() as held:
+        with peak_memory() as memory:
             speeds = measure_speeds(model)
-        peak = held.peak_bytes
+        peak = None if memory.rise_bytes is None else loaded + memory.rise_bytes
     stored = stored_folder(checkpoint)
     return Efficiency(
         weights_bytes_disk=sum(map(bytes_on_disk, (stored, *checkpoint.adapters))),
-        weights_bytes_loaded=_bytes(_tensors(model)),
+        weights_bytes_loaded=loaded,
         bits_per_weight=bits_per_weight(model),
         bits_per_weight_disk=bits_per_weight_disk(model, stored),
         peak_memory_bytes=peak,
@@ -87,7 +88,11 @@ def execution_of(model: Any) -> Execution:
 
 def bytes_on_disk(folder: Path) -> int:
     """Bytes of the weight files in a saved model's folder."""
-    return sum(file.stat().st_size for pattern in WEIGHT_FILES for file in folder.glob(pattern))
+    for pattern in WEIGHT_FILES:
+        files = list(folder.glob(pattern))
+        if files:  # a repository may hold the same weights in several forms
+            return sum(file.stat().st_size for file in files)
+    return 0
 
 
 def bits_per_weight(model: nn.Module) -> float | None:

@@ -1,5 +1,6 @@
 """Peak memory of what runs inside a block."""
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ RESET_PEAK = "5"
 
 @dataclass
 class Peak:
-    """The most that was held, known once the block has ended."""
+    """How far memory rose above what was held before, known once the block has ended."""
 
-    peak_bytes: int | None = None
+    rise_bytes: int | None = None
 
 
 @contextmanager
@@ -28,12 +29,22 @@ def peak_memory() -> Iterator[Peak]:
     peak = Peak()
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
+        held = torch.cuda.memory_allocated()
         yield peak
-        peak.peak_bytes = torch.cuda.max_memory_allocated()
+        peak.rise_bytes = torch.cuda.max_memory_allocated() - held
         return
-    could_reset = _reset_resident_peak()
+    _return_free_memory()
+    before = _resident("VmRSS") if _reset_resident_peak() else None
     yield peak
-    peak.peak_bytes = _resident_peak() if could_reset else None
+    after = _resident("VmHWM")
+    peak.rise_bytes = None if before is None or after is None else max(0, after - before)
+
+
+def _return_free_memory() -> None:
+    """Let the C library give back what it holds free, or using it again would look like nothing."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _reset_resident_peak() -> bool:
@@ -44,8 +55,9 @@ def _reset_resident_peak() -> bool:
     return True
 
 
-def _resident_peak() -> int | None:
+def _resident(field: str) -> int | None:
+    """Bytes that /proc says of this process."""
     for line in (PROCESS / "status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
     return None

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from trainables.evaluation.machine import others_load
 from trainables.models import device
 
 PROMPT_TOKENS = 128
@@ -36,6 +37,8 @@ class Speeds:
     energy_joules_per_token: float | None = None
     """Of the whole GPU while it answers at batch 8, by token of the answers; None without a GPU
     that counts energy."""
+    other_processes_cpus: float | None = None
+    """CPUs that other processes of this machine kept busy meanwhile: near 0 where it was idle."""
 
 
 UNMEASURED = Speeds()
@@ -44,19 +47,21 @@ UNMEASURED = Speeds()
 def measure_speeds(model: Any) -> Speeds:
     """Time the model on a device that nothing else uses."""
     prompt = _prompt_tokens(model)
-    first, decode, _ = _measure(model, prompt, batch=1)
-    first_batch, decode_batch, energy = _measure(model, prompt, batch=BATCH)
+    with others_load() as others:
+        first, decode, _ = _measure(model, prompt, batch=1)
+        first_batch, decode_batch, energy = _measure(model, prompt, batch=BATCH)
     return Speeds(
         prefill_tokens_per_second=prompt / median(first),
         time_to_first_token_seconds=median(first),
         time_to_first_token_seconds_iqr=_spread(first),
-        decode_tokens_per_second=median(decode),
-        decode_tokens_per_second_iqr=_spread(decode),
+        decode_tokens_per_second=median(decode) if decode else None,
+        decode_tokens_per_second_iqr=_spread(decode) if decode else None,
         time_to_first_token_seconds_batch8=median(first_batch),
         time_to_first_token_seconds_batch8_iqr=_spread(first_batch),
-        decode_tokens_per_second_batch8=median(decode_batch),
-        decode_tokens_per_second_batch8_iqr=_spread(decode_batch),
+        decode_tokens_per_second_batch8=median(decode_batch) if decode_batch else None,
+        decode_tokens_per_second_batch8_iqr=_spread(decode_batch) if decode_batch else None,
         energy_joules_per_token=energy,
+        other_processes_cpus=others.cpus,
     )
 
 
@@ -67,7 +72,10 @@ def _prompt_tokens(model: Any) -> int:
 
 
 def _measure(model: Any, prompt: int, batch: int) -> tuple[list[float], list[float], float | None]:
-    """Seconds to the first token, tokens per second after it, and joules a decoded token."""
+    """Seconds to the first token, tokens per second after it, and joules a decoded token.
+
+    No speeds where noise made a whole answer no slower than its first token.
+    """
     ids = torch.ones((batch, prompt), dtype=torch.long, device=model.device)
     decoded = min(DECODE_TOKENS, prompt)
     first = _repeat(lambda: _generate(model, ids, 1))
@@ -76,7 +84,8 @@ def _measure(model: Any, prompt: int, batch: int) -> tuple[list[float], list[flo
     joules_after = _gpu_joules()
     # what the later tokens took is what is left when the first token's time is taken away
     start = median(first)
-    speeds = [batch * decoded / max(seconds - start, 1e-9) for seconds in whole]
+    later = [seconds - start for seconds in whole]
+    speeds = [batch * decoded / seconds for seconds in later] if min(later) > 0 else []
     energy = None
     if joules_before is not None and joules_after is not None:
         tokens = batch * (1 + decoded) * (REPETITIONS + WARM_UPS)
