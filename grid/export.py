@@ -64,7 +64,7 @@ def _ok_cell(study: Study, cell_id: str) -> tuple[PlannedCell, Mapping[str, Any]
         hint = f"did you mean '{close[0]}'? " if close and not matching else ""
         what = "several cells begin so; add to it" if matching else "no such cell"
         raise SpaceError(
-            "--cell", "", f"'{cell_id}': {what}; {hint}ids: trilemma front {root} --json"
+            "--cell", "", f"'{cell_id}': {what}; {hint}ids: trilemma front {root} --all"
         )
     (planned,) = matching
     rows = [row for row in load_records(root).rows if row["cell"] == planned.id]

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from search_spaces.sources import EmbeddedWorld
 from trainables.catalog import verb
@@ -30,3 +31,14 @@ def build_world(world: EmbeddedWorld, folder: Path, on_step: OnStep) -> None:
 
 def _version(world: EmbeddedWorld) -> str:
     return f"v{verb('world_version', world.world)(world.family)}"
+
+
+def is_own_data(world: EmbeddedWorld, folder: Path) -> bool:
+    """True if `folder/data` holds the world's data files, and nothing else."""
+    with TemporaryDirectory() as fresh:
+        verb("world_data", world.world)(Path(fresh), world.seed)
+        wanted = Path(fresh) / "data"
+        names = [path.name for path in wanted.iterdir()]
+        if sorted(names) != sorted(path.name for path in (folder / "data").iterdir()):
+            return False
+        return all((wanted / n).read_bytes() == (folder / "data" / n).read_bytes() for n in names)

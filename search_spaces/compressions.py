@@ -30,7 +30,7 @@ class Calibration(Settings):
         if self.samples % len(self.data):
             raise ValueError(
                 f"samples {self.samples} cannot be drawn in equal parts from "
-                f"{len(self.data)} sources"
+                f"{len(self.data)} sources; give a multiple of {len(self.data)}"
             )
         return self
 
@@ -170,6 +170,13 @@ class Pruning(CompressionSettings):
     """Share of weights set to zero, per layer."""
     pattern: Literal["unstructured", "2:4", "4:8"] = "unstructured"
     """`2:4`: two zeros in every four neighbouring inputs."""
+
+    @field_validator("pattern", mode="before")
+    @classmethod
+    def _is_no_time_of_day(cls, pattern: Any) -> Any:
+        if isinstance(pattern, int):
+            raise ValueError('YAML reads an unquoted 2:4 as a number; write "2:4" or "4:8"')
+        return pattern
 
     @property
     def label(self) -> str:

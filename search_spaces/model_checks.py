@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import get_args
 
+from search_spaces.attacks import FineTuningAttack
 from search_spaces.compressions import (
     Awq,
     Compression,
@@ -19,7 +21,7 @@ from search_spaces.compressions import (
 from search_spaces.families import Family, family_of
 from search_spaces.space import SearchSpace
 from search_spaces.stored_format import AUTOGPTQ_CONFIG, DENSE, stored_format
-from search_spaces.weight_shapes import linear_shapes
+from search_spaces.weight_shapes import linear_shapes, stored_tensors
 
 GPTQ_OUTPUT_MULTIPLE = 16
 TRAINABLE_FORMATS = ("bitsandbytes", "gptq")
@@ -37,6 +39,13 @@ def missing_model(space: SearchSpace) -> Problems:
         yield "model.path", f"{folder}: no such folder; allowed: a Hugging Face model folder"
     elif not (folder / "config.json").is_file():
         yield "model.path", f"{folder}: not a Hugging Face model folder (no config.json)"
+    for adapter in sorted(folder.glob("**/adapter_config.json")):
+        beside = adapter.parent.relative_to(folder)
+        yield (
+            "model.path",
+            f"{folder}: the adapter in {beside}/ would be left out; merge it into the weights, or "
+            "take it out of the folder to study the model without it",
+        )
 
 
 def unfit_for_model(space: SearchSpace) -> Problems:
@@ -55,6 +64,7 @@ def unfit_for_model(space: SearchSpace) -> Problems:
     if stored_as != DENSE:
         yield from _compressed_already(space, stored_as)
         return
+    yield from _unknown_targets(space, folder)
     for i, compression in enumerate(space.compressions):
         for field, step in compression_steps(f"compressions[{i}]", compression):
             if family:
@@ -71,6 +81,26 @@ def compression_steps(
         return
     for i, step in enumerate(compression.steps):
         yield f"{field}.steps[{i}]", step
+
+
+def _unknown_targets(space: SearchSpace, folder: Path) -> Problems:
+    """LoRA targets that are the name of no layer of the model."""
+    stored = stored_tensors(folder)
+    layers = sorted({name.split(".")[-2] for name in stored if name.endswith(".weight")})
+    trainings = {"safety_tuning.training": space.safety_tuning.training}
+    for i, attack in enumerate(space.attacks):
+        if isinstance(attack, FineTuningAttack):
+            trainings[f"attacks[{i}].training"] = attack.training
+    for field, training in trainings.items():
+        targets = getattr(training.adapter, "targets", "all-linear")
+        for i, target in enumerate(() if isinstance(targets, str) else targets):
+            if layers and target.rpartition(".")[2] not in layers:
+                close = get_close_matches(target, layers, n=1)
+                hint = f"did you mean '{close[0]}'? " if close else ""
+                yield (
+                    f"{field}.adapter.targets[{i}]",
+                    f"the model has no layer '{target}'; {hint}it has: {', '.join(layers)}",
+                )
 
 
 def _compressed_already(space: SearchSpace, stored_as: str) -> Problems:

@@ -18,7 +18,7 @@ class CompressionFacts:
     """What a compression stage reports."""
 
     zero_fraction: float | None
-    """Share of exact zeros in the linear layers; None where they are packed."""
+    """Share of exact zeros in the linear layers; None where they cannot be unpacked."""
     quantized_layers: int
 
     def as_dict(self) -> dict[str, Any]:

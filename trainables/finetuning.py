@@ -129,6 +129,7 @@ def _arguments(training: Training, scratch: str, seed: int) -> SFTConfig:
         seed=seed,
         data_seed=seed,
         logging_strategy="epoch",
+        logging_nan_inf_filter=False,  # or a loss that is no number would be left out of the log
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,

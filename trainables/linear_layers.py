@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bitsandbytes.functional import dequantize_4bit
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -45,6 +46,25 @@ def _bits(module: Any) -> int | None:
         return int(module.meta["nbits"])
     scheme = getattr(module, "quantization_scheme", None)  # compressed-tensors
     return int(scheme.weights.num_bits) if scheme is not None and scheme.weights else None
+
+
+def unpacked_weight(layer: nn.Module) -> Tensor | None:
+    """The weight (out_features, in_features) that a layer computes with; None if it cannot tell.
+
+    To be asked before the first forward pass: bitsandbytes' fast CPU kernel repacks what it used.
+    """
+    held: Any = layer
+    classes = {kind.__name__ for kind in type(layer).__mro__}
+    if "Linear4bit" in classes:
+        unpacked: Tensor = dequantize_4bit(held.weight.data, held.weight.quant_state)
+        return unpacked
+    if "HQQLinear" in classes:
+        unpacked = held.dequantize()
+        return unpacked
+    if "BaseQuantLinear" in classes:  # gptqmodel; not all of its kernels can
+        unpacking = getattr(held, "dequantize_weight", None)
+        return None if unpacking is None else unpacking().T
+    return inputs_last(layer) if isinstance(layer, nn.Linear | Conv1D) else None
 
 
 def weight_of(layer: nn.Module) -> Tensor:

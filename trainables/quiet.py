@@ -7,6 +7,13 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 
 @contextmanager
+def silent() -> Iterator[None]:
+    """Drop what is printed inside, even if the block raises: its error is recorded instead."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield
+
+
+@contextmanager
 def quiet() -> Iterator[None]:
     """Hold back what is printed inside; it is shown on stderr if the block raises."""
     held = io.StringIO()

@@ -1,6 +1,7 @@
 """The `trilemma` command: plan, run, status, front, export, methods, nano."""
 
 import json
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +24,10 @@ app = typer.Typer(
     help="How helpful, how safe and how cheap is a language model after safety tuning, an attack "
     "and compression: one joint grid on Ray, read as a Pareto front.",
 )
-out = Console()
+PIPED_WIDTH = 120
+"""Characters a line where the output is no terminal, unless COLUMNS says otherwise."""
+_narrow = sys.stdout.isatty() or "COLUMNS" in os.environ
+out = Console(width=None if _narrow else PIPED_WIDTH)
 
 
 class Engine(StrEnum):
@@ -109,9 +113,18 @@ def status(study: StudyFolder, as_json: AsJson = False) -> None:
 
 
 @app.command(epilog="Example: trilemma front studies/first --json")
-def front(study: StudyFolder, as_json: AsJson = False) -> None:
+def front(
+    study: StudyFolder,
+    all_cells: Annotated[
+        bool, typer.Option("--all", help="Show every ok cell with its id, on the front or not.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show the cells that no other cell dominates on the study's objectives."""
-    show_front(study, as_json)
+    if all_cells:
+        show_all(study, as_json)
+    else:
+        show_front(study, as_json)
 
 
 @app.command(epilog="Example: trilemma export studies/first --cell 3f2a9c --to exported")
@@ -168,20 +181,25 @@ def show_front(study: str, as_json: bool = False) -> None:
     records = _records(study)
     found = fronts(records, objectives)
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "objectives": [objective.model_dump() for objective in objectives],
-                    "devices": list(found),
-                    "cells": [row for rows in found.values() for row in rows],
-                },
-                indent=1,
-            )
-        )
+        wanted = [objective.model_dump() for objective in objectives]
+        cells = [row for rows in found.values() for row in rows]
+        print(json.dumps({"objectives": wanted, "devices": list(found), "cells": cells}, indent=1))
         return
     for device, rows in found.items() or [("", [])]:
-        ok = sum(r["status"] == "ok" and device in ("", r["device"]) for r in records)
+        ok = [r for r in records if r["status"] == "ok" and device in ("", r["device"])]
         out.print(tables.front_table(rows, ok, objectives, device if len(found) > 1 else ""))
+
+
+def show_all(study: str, as_json: bool) -> None:
+    """Print every ok cell as a table or as JSON."""
+    from grid.study import open_study
+
+    objectives = open_study(study).space.objectives
+    ok = [row for row in _records(study) if row["status"] == "ok"]
+    if as_json:
+        print(json.dumps({"cells": ok}, indent=1))
+    else:
+        out.print(tables.all_cells_table(ok, objectives))
 
 
 def _records(study: str) -> list[dict[str, object]]:

@@ -9,7 +9,7 @@ from grid.command_line.progress_view import progress_view, steps_view
 from grid.execution.coordination import Progress
 from grid.export import Exported, export_cell
 from grid.study import create_study, open_study
-from grid.worlds import build_world, world_folder
+from grid.worlds import build_world, is_own_data, world_folder
 from search_spaces.loading import load_space
 from search_spaces.schema_errors import space_error
 from search_spaces.settings import SpaceError
@@ -53,20 +53,22 @@ def make_world(world: str, folder: Path, seed: int, family: str = "llama") -> No
         settings = EmbeddedWorld.model_validate({"world": world, "seed": seed, "family": family})
     except ValidationError as error:
         raise space_error(world, EmbeddedWorld, error) from error
-    _refuse_folder(folder, family)
+    _refuse_folder(settings, folder)
     with steps_view("pre-training the nano world's model") as on_step, quiet():
         build_world(settings, folder, on_step)
 
 
-def _refuse_folder(folder: Path, family: str) -> None:
-    """What is there already is left as it is, so it must not be another family's model."""
+def _refuse_folder(world: EmbeddedWorld, folder: Path) -> None:
+    """What is there already is left as it is, so it must be of the same world."""
     if folder.exists() and not folder.is_dir():
         raise SpaceError("DIR", "", f"{folder} is a file; name a folder")
+    if (folder / "data").exists() and not is_own_data(world, folder):
+        raise SpaceError("DIR", "", f"{folder}/data holds other data; name another folder")
     config = folder / "model" / "config.json"
     if not config.is_file():
         return
     there = json.loads(config.read_text(encoding="utf-8")).get("model_type")
-    if there != family:
+    if there != world.family:
         raise SpaceError("DIR", "", f"{folder} holds a {there} model; name another folder")
 
 

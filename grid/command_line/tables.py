@@ -12,8 +12,11 @@ from search_spaces.space import Objective
 
 ERRORS_SHOWN = 10
 TOLD_IF_VARYING = ("order", "seed")
+TITLES = {"order": "attack\ncomes"}
+INLINE_COLUMNS = 3
+CELL_CHARACTERS = 6
 CALIBRATION = ("calibration_seed", "calibration_data")
-ORDERS = {"attack_then_compress": "attack 1st", "compress_then_attack": "attack 2nd"}
+ORDERS = {"attack_then_compress": "first", "compress_then_attack": "last"}
 
 
 def plan_table(summary: Mapping[str, Any]) -> RenderableType:
@@ -92,35 +95,67 @@ def _numbered(found: Iterable[str], reasons: dict[str, int]) -> str:
 
 
 def front_table(
-    rows: Sequence[Mapping[str, Any]], cells: int, objectives: Sequence[Objective], device: str
+    rows: Sequence[Mapping[str, Any]],
+    ok: Sequence[Mapping[str, Any]],
+    objectives: Sequence[Objective],
+    device: str,
 ) -> RenderableType:
-    """The front's cells with their factors, and each objective with its standard error."""
+    """The front's cells with their factors, and each objective with its standard error.
+
+    `ok`: all cells that a front was sought in; what varies among them is told.
+    """
+    if not rows:
+        return Group("No ok cell has all objectives: no front.")
     where = f" on {device}" if device else ""
-    table = Table(
-        title=f"Pareto front{where}: {len(rows)} of {cells} ok cells",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),  # six columns fit 80 characters
-        pad_edge=False,
-    )
-    table.add_column("safety\nexamples", justify="right")
+    title = f"Pareto front{where}: {len(rows)} of {len(ok)} ok cells"
+    varying = [name for name in TOLD_IF_VARYING if len({row[name] for row in ok}) > 1]
+    # a value's error goes below it where there is little room beside it
+    between = " " if len(objectives) + len(varying) <= INLINE_COLUMNS else "\n"
+    note = "↑ more is better, ↓ less is better; ± one standard error over prompts"
+    return _cells(rows, objectives, title, note, varying, between)
+
+
+def all_cells_table(
+    ok: Sequence[Mapping[str, Any]], objectives: Sequence[Objective]
+) -> RenderableType:
+    """Every ok cell by its id, on the front or not."""
+    varying = ["cell", *(name for name in TOLD_IF_VARYING if len({row[name] for row in ok}) > 1)]
+    note = "↑ more is better, ↓ less is better; cell: the start of its id"
+    return _cells(ok, objectives, f"{len(ok)} ok cells", note, varying, None)
+
+
+def _cells(
+    rows: Sequence[Mapping[str, Any]],
+    objectives: Sequence[Objective],
+    title: str,
+    note: str,
+    varying: Sequence[str],
+    between: str | None,
+) -> RenderableType:
+    """`between` a value and its standard error; None to leave the error out."""
+    # all fits 80 characters; many columns need the blanks between them
+    blanks = 1 if len(objectives) + len(varying) <= INLINE_COLUMNS else 0
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, blanks, 0, 0), pad_edge=False)
+    table.add_column("safety\nexamples", justify="right", no_wrap=True)
     table.add_column("attack\nrows×epochs", no_wrap=True)
     table.add_column("compression")
     for objective in objectives:
         arrow = "↑" if objective.direction == "maximize" else "↓"
-        words = "\n".join(objective.metric.split("_"))
-        table.add_column(f"{words} {arrow}", justify="right", no_wrap=True)
-    calibration = [name for name in CALIBRATION if _varies(rows, name)]
-    varying = [name for name in TOLD_IF_VARYING if len({row[name] for row in rows}) > 1]
+        title = "\n".join([*objective.metric.split("_"), arrow])
+        table.add_column(title, justify="right", no_wrap=True)
     for name in varying:
-        table.add_column(name.replace("_", "\n"))
+        table.add_column(TITLES.get(name, name), no_wrap=True)
+    calibration = [name for name in CALIBRATION if _varies(rows, name)]
     for row in rows:
-        cells_shown = [_dose(row), _attack(row), _compression(row, calibration)]
-        cells_shown += [_value(row, objective.metric) for objective in objectives]
-        cells_shown += [ORDERS.get(str(row[name]), str(row[name])) for name in varying]
-        table.add_row(*cells_shown)
-    note = "↑ more is better, ↓ less is better; ± one standard error over prompts"
+        table.add_row(
+            _dose(row),
+            _attack(row),
+            _compression(row, calibration),
+            *(_value(row, objective.metric, between) for objective in objectives),
+            *(_factor(row, name) for name in varying),
+        )
     note += "; #: calibration seed." if "calibration_seed" in calibration else "."
-    return Group(table, note) if rows else Group("No ok cell has all objectives: no front.")
+    return Group(table, note)
 
 
 def failures_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
@@ -171,11 +206,21 @@ def _attack(row: Mapping[str, Any]) -> str:
     return f"{name} {row['attack_examples']}×{row['attack_epochs']}"
 
 
-def _value(row: Mapping[str, Any], metric: str) -> str:
+def _factor(row: Mapping[str, Any], name: str) -> str:
+    if name == "cell":
+        return str(row["cell"])[:CELL_CHARACTERS]
+    return ORDERS.get(str(row[name]), str(row[name]))
+
+
+def _value(row: Mapping[str, Any], metric: str, between: str | None) -> str:
     value, error = row[metric], row.get(f"{metric}_se")
-    if metric.startswith("weights_bytes"):
+    if value is None:
+        return ""
+    if metric.startswith("weights_bytes") or metric == "peak_memory_bytes":
         return _bytes(value)
-    return f"{value:.3f} ±{error:.3f}" if error is not None else f"{value:,.2f}"
+    if error is None:
+        return f"{value:,.2f}" if value >= 1 else f"{value:.3g}"
+    return f"{value:.3f}" if between is None else f"{value:.3f}{between}±{error:.3f}"
 
 
 def _bytes(count: float) -> str:

@@ -20,7 +20,7 @@ from grid.study import RESPONSES
 from search_spaces.compressions import Compression
 from trainables.catalog import verb
 from trainables.checkpoint import Checkpoint
-from trainables.quiet import quiet
+from trainables.quiet import silent
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ def prepare_worker(threads: int) -> None:
 
 def run_task(assignment: Assignment) -> dict[str, float]:
     """Run and publish the task's stages; returns seconds by stage fingerprint."""
-    with quiet():
+    with silent():
         return _run_task(assignment)
 
 

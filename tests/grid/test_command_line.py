@@ -11,8 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from grid.command_line.app import main
+from grid.command_line.tables import front_table
 from grid.records import RECORD_SCHEMA
 from grid.study import create_study
 from grid.worlds import world_folder
@@ -20,6 +22,7 @@ from search_spaces import methods
 from search_spaces.families import Family
 from search_spaces.loading import load_space
 from search_spaces.methods import method_table
+from search_spaces.space import Objective
 from tests.grid.conftest import ROOT, command, preset, write_space
 
 HEAVY = ("torch", "ray", "transformers", "trl", "peft", "gptqmodel", "datasets")
@@ -288,9 +291,11 @@ def test_front_names_the_order_where_it_varies(type_in: Type, recorded: Callable
     study = recorded({}, {"order": "compress_then_attack"})
     shown = type_in("front", study).out
     assert "Pareto front: 2 of 2 ok cells" in shown
-    assert "order" in shown
-    assert "attack 1st" in shown
-    assert "attack 2nd" in shown
+    assert "attack" in shown.splitlines()[4]
+    assert [line.split()[-1] for line in shown.splitlines() if "nf4 dq" in line] == [
+        "first",
+        "last",
+    ]
     told = json.loads(type_in("front", study, "--json").out)
     assert [row["order"] for row in told["cells"]] == [
         "attack_then_compress",
@@ -298,13 +303,50 @@ def test_front_names_the_order_where_it_varies(type_in: Type, recorded: Callable
     ]
 
 
+def test_front_names_the_order_that_varies_in_the_study(
+    type_in: Type, recorded: Callable[..., str]
+) -> None:
+    """A front of one order only must still say which."""
+    worse = {"order": "compress_then_attack", "safety": 0.1, "weights_bytes_loaded": 10**9}
+    shown = type_in("front", recorded({}, {**worse, "helpfulness": 0.1})).out
+    assert "Pareto front: 1 of 2 ok cells" in shown
+    assert "first" in shown
+    assert "last" not in shown
+
+
+def test_front_of_all_names_every_cell(type_in: Type, recorded: Callable[..., str]) -> None:
+    study = recorded({}, {"safety": 0.1}, {"status": "failed", "helpfulness": None})
+    shown = type_in("front", study, "--all").out
+    assert "2 ok cells" in shown
+    assert "cell0" in shown
+    assert "cell1" in shown
+    assert "cell2" not in shown
+    told = json.loads(type_in("front", study, "--all", "--json").out)
+    assert sorted(row["cell"] for row in told["cells"]) == ["cell0", "cell1"]
+
+
+def test_many_objectives_fit_80_characters(
+    type_in: Type, recorded: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("helpfulness", "safety", "weights_bytes_loaded", "weights_bytes_disk")
+    wanted = tuple(Objective(metric=name, direction="maximize") for name in names)
+    rows = [{**ROW, "weights_bytes_disk": 98_000, "compression_label": "gptq 4 g32 act-order"}]
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(front_table(rows, rows, wanted, ""))
+    shown = captured.get()
+    assert "…" not in shown
+    assert "±0.125" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 def test_front_leaves_out_what_does_not_vary(type_in: Type, recorded: Callable[..., str]) -> None:
     calibrated = {"compression_label": "gptq 4 g32", "calibration_seed": 0}
     shown = type_in("front", recorded({}, calibrated)).out
     assert "nf4 dq" in shown
     assert "gptq 4 g32" in shown
-    assert "order" not in shown
-    assert "attack 1st" not in shown
+    assert "comes" not in shown
+    assert "first" not in shown
     assert "seed" not in shown
     assert "#" not in shown
 
@@ -413,6 +455,16 @@ def test_order_that_a_method_cannot_have_is_refused(type_in: Type, tmp_path: Pat
 
     refusal = type_in("plan", smoke_with(tmp_path, change)).refusal()
     assert refusal.startswith("error: space.yaml: compressions[2].method: fp8 weights cannot be ")
+
+
+def test_folder_with_other_data_is_no_nano_world(type_in: Type, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "instructions.json").write_text("mine")
+    answer = type_in("nano", str(tmp_path))
+    assert answer.code == 2
+    assert answer.err == f"error: DIR: {tmp_path}/data holds other data; name another folder\n"
+    assert (tmp_path / "data" / "instructions.json").read_text() == "mine"
+    assert not (tmp_path / "model").exists()
 
 
 def test_unknown_family_of_a_world_is_refused(type_in: Type, tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from tests.grid.conftest import Trilemma, preset, run_ok, write_space
 from trainables.checkpoint import WEIGHTS
 from trainables.evaluation.speed import Speeds
 
-SPEEDS = [field.name for field in fields(Speeds) if field.name != "energy_joules_per_token"]
+MACHINES = ("energy_joules_per_token", "other_processes_cpus")
+SPEEDS = [field.name for field in fields(Speeds) if field.name not in MACHINES]
 # speeds and peaks are null on Ray, where two stages share the machine
-VARYING = {"attempt", "created", "peak_memory_bytes", "energy_joules_per_token", *SPEEDS}
+VARYING = {"attempt", "created", "peak_memory_bytes", *MACHINES, *SPEEDS}
 
 
 def comparable(study: str) -> dict[str, dict[str, Any]]:
@@ -72,7 +73,7 @@ def test_speeds_are_null_only_where_the_device_was_shared(smoke_local: str, smok
         assert all(row[name] >= 0 if name.endswith("_iqr") else row[name] > 0 for name in SPEEDS)
         assert row["peak_memory_bytes"] is None or row["peak_memory_bytes"] > 0
     for row in load_records(smoke_ray).rows:
-        assert all(row[name] is None for name in (*SPEEDS, "peak_memory_bytes"))
+        assert all(row[name] is None for name in (*SPEEDS, *MACHINES, "peak_memory_bytes"))
 
 
 def test_responses_give_the_recorded_rates(smoke: str) -> None:

@@ -93,7 +93,7 @@ def test_unknown_cell_names_the_nearest(refusal: Callable[..., str], study: Stud
     line = refusal(study, f"{cell[:-1]}x")
     assert "no such cell" in line
     assert f"did you mean '{cell}'?" in line
-    assert f"trilemma front {study.storage.root} --json" in line
+    assert f"trilemma front {study.storage.root} --all" in line
 
 
 def test_several_cells_that_begin_so_are_refused(refusal: Callable[..., str], study: Study) -> None:

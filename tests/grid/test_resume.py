@@ -17,7 +17,8 @@ from grid.store import Store
 from grid.study import Study, open_study
 from tests.grid.conftest import ROOT, Trilemma, command, preset, write_space
 
-BROKEN_TARGET = "no_such_module"
+BROKEN_RATE = 1e30
+"""A learning rate at which the loss is no number after one step."""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Two doses x three attacks, one of which fails in training, x two compressions."""
     content = preset("smoke")
     broken = {**content["attacks"][1], "examples": 10}
-    broken["training"] = {**broken["training"], "adapter": {"targets": [BROKEN_TARGET]}}
+    broken["training"] = {**broken["training"], "learning_rate": BROKEN_RATE}
     content["attacks"].append(broken)
     content["compressions"] = [{"method": "none"}, {"method": "magnitude", "sparsity": 0.25}]
     return write_space(tmp_path_factory.mktemp("resume"), content)
@@ -89,15 +90,20 @@ def _running_stage(driver: "subprocess.Popen[bytes]", store: Store) -> psutil.Pr
     deadline = time.monotonic() + 150
     while time.monotonic() < deadline:
         assert driver.poll() is None, "the run ended before a stage could be seen"
-        begun = store.executions()
-        for process in psutil.Process(driver.pid).children(recursive=True) if begun else ():
-            try:
-                if process.name() == "ray::_run_stage":
-                    return process
-            except psutil.NoSuchProcess:
-                continue
+        running = set(store.executions()) - store.published()
+        workers = [p for p in psutil.Process(driver.pid).children(recursive=True) if is_worker(p)]
+        # as many as stages have begun: none of them is still on its way to one
+        if workers and len(workers) == len(running):
+            return workers[0]
         time.sleep(0.05)
     raise AssertionError("no stage was seen running")
+
+
+def is_worker(process: psutil.Process) -> bool:
+    try:
+        return process.name() == "ray::_run_stage"
+    except psutil.NoSuchProcess:
+        return False
 
 
 def finished_before(study: Study) -> dict[str, int]:
@@ -106,7 +112,7 @@ def finished_before(study: Study) -> dict[str, int]:
 
 
 def is_broken(stage: Stage) -> bool:
-    return BROKEN_TARGET in stage.settings.model_dump_json()
+    return getattr(getattr(stage.settings, "training", None), "learning_rate", 0) == BROKEN_RATE
 
 
 def test_rerun_after_sigkill_loses_and_repeats_nothing(
@@ -141,7 +147,7 @@ def test_failure_is_recorded_on_each_cell_that_needed_it(
         assert row["status"] == ("failed" if broken else "ok")
         assert (row["helpfulness"] is None) == broken
         if broken:
-            assert BROKEN_TARGET in row["error"]
+            assert "training diverged" in row["error"]
             assert row["safety_tuning_seconds"] > 0
             assert row["attack_seconds"] is None
 

@@ -38,7 +38,8 @@ def test_samples_that_the_sources_cannot_share(space: SpaceFile, refuses: Refuse
     two = calibration(space, data=[source(space), source(space)], samples=5)
     space.settings["compressions"][2]["calibration"] = two
     refuses(
-        "compressions[2].calibration", "samples 5 cannot be drawn in equal parts from 2 sources"
+        "compressions[2].calibration",
+        "samples 5 cannot be drawn in equal parts from 2 sources; give a multiple of 2",
     )
     two["samples"] = 4
     assert calibrations_of(space.load().compressions[2])[0].samples == 4
@@ -310,3 +311,26 @@ def test_full_fine_tuning_of_compressed_weights(space: SpaceFile, refuses: Refus
     )
     space.settings["orders"] = ["attack_then_compress"]
     assert len(space.load().attacks) == 2
+
+
+def test_unquoted_pattern_says_what_yaml_made_of_it(space: SpaceFile) -> None:
+    space.settings["compressions"] = [{"method": "magnitude", "pattern": 124}]
+    assert 'write "2:4" or "4:8"' in str(space.refusal())
+
+
+def test_settings_of_4_bits_are_refused_at_8(space: SpaceFile) -> None:
+    space.settings["compressions"] = [{"method": "bitsandbytes", "bits": 8, "data_type": "fp4"}]
+    assert "settings of 4 bits" in str(space.refusal())
+
+
+def test_comparing_by_output_is_no_setting_of_a_pattern(space: SpaceFile) -> None:
+    magnitude = {"method": "magnitude", "pattern": "2:4", "compared": "output"}
+    space.settings["compressions"] = [magnitude]
+    assert "compared is no setting of pattern 2:4" in str(space.refusal())
+
+
+def test_full_training_is_allowed_where_no_release_is_compressed(space: SpaceFile) -> None:
+    space.settings["orders"] = ["attack_then_compress", "compress_then_attack"]
+    space.settings["compressions"] = [{"method": "none"}]
+    space.settings["attacks"][1]["training"] = {"adapter": "full"}
+    assert space.load().orders

@@ -215,3 +215,27 @@ def test_config_that_is_no_json(space: SpaceFile) -> None:
     error = space.refusal()
     assert error.field == "model.path"
     assert error.message.startswith(f"{folder}: a file of the model cannot be read: Expecting ")
+
+
+def test_adapter_beside_the_model_is_refused(space: SpaceFile, refuses: Refuses) -> None:
+    (space.folder / "model" / "adapter").mkdir()
+    (space.folder / "model" / "adapter" / "adapter_config.json").write_text("{}")
+    refuses(
+        "model.path",
+        f"{space.folder / 'model'}: the adapter in adapter/ would be left out; merge it into the "
+        "weights, or take it out of the folder to study the model without it",
+    )
+
+
+@pytest.mark.parametrize("field", ["safety_tuning", "attacks[1]"])
+def test_lora_target_that_names_no_layer(space: SpaceFile, refuses: Refuses, field: str) -> None:
+    adapter = {"adapter": {"targets": ["q_proj", "down_prj"]}}
+    part = space.settings["attacks"][1] if field == "attacks[1]" else space.settings[field]
+    part["training"] = adapter
+    refuses(
+        f"{field}.training.adapter.targets[1]",
+        "the model has no layer 'down_prj'; did you mean 'down_proj'? "
+        "it has: down_proj, embed_tokens, norm, q_proj",
+    )
+    part["training"] = {"adapter": {"targets": ["q_proj", "mlp.down_proj"]}}
+    assert space.load()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from search_spaces.compressions import Stacked
 from tests.trainables.conftest import PROMPTS, SettingsOf, Ship, contents
 from tests.trainables.examples import cases, named
 from trainables.checkpoint import Checkpoint
@@ -154,3 +155,30 @@ def test_another_calibration_seed_gives_other_weights(
     folder = ship(method, example).checkpoint.full
     assert folder is not None
     assert contents(tmp_path / "weights", "*.safetensors") != contents(folder, "*.safetensors")
+
+
+@pytest.mark.parametrize(("quantizer", "kept"), [("rtn", 1.0), ("gptq", 0.8)])
+def test_zeros_of_a_stack_are_those_that_ship(
+    settings_of: SettingsOf, released: Checkpoint, tmp_path: Path, quantizer: str, kept: float
+) -> None:
+    """Rounding to the grid keeps zeros; GPTQ fills some again, and rounds others to zero."""
+    steps = [settings_of("magnitude", {"pattern": "2:4"}), settings_of(quantizer, {"bits": 4})]
+    stack = Stacked.model_validate({"method": "stacked", "steps": [s.model_dump() for s in steps]})
+    facts = compress(stack, released, tmp_path)
+    assert facts.quantized_layers == 14
+    assert facts.zero_fraction is not None
+    assert 0.5 * kept < facts.zero_fraction < 0.6
+    if quantizer == "rtn":
+        for layer in linear_layers(load_checkpoint(released.extended(tmp_path))).values():
+            weight = inputs_last(layer)
+            assert int((weight.reshape(len(weight), -1, 4) == 0).sum(2).min()) >= 2
+
+
+@QUANTIZER_CASES
+def test_zeros_of_packed_weights_are_counted(
+    ship: Ship, method: str, example: dict[str, Any]
+) -> None:
+    fraction = ship(method, example).facts.zero_fraction
+    assert fraction is not None
+    few = example.get("bits", 8) == 8
+    assert fraction < (0.02 if few else 0.7)

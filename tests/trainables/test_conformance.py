@@ -191,8 +191,9 @@ def test_speeds_are_measured_only_on_a_device_of_ones_own(
     assert shared.peak_memory_bytes is None
     assert own.peak_memory_bytes is None or own.peak_memory_bytes > own.weights_bytes_loaded
     speeds = asdict(own.speeds)
-    energy = speeds.pop("energy_joules_per_token")
+    energy, others = (speeds.pop(n) for n in ("energy_joules_per_token", "other_processes_cpus"))
     assert energy is None or energy > 0
+    assert others is None or others >= 0
     assert None not in speeds.values()
     for name, value in speeds.items():
         assert value >= 0 if name.endswith("_iqr") else value > 0

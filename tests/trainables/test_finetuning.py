@@ -260,3 +260,9 @@ def test_full_finetuning_of_16_bit_weights_keeps_small_updates(
     # sixteen steps of 1e-5: each alone is under the rounding step of most 16-bit weights
     moved = [float((after[n] != w).float().mean()) for n, w in before.items() if w.dim() == 2]
     assert max(moved) > 0.2
+
+
+def test_training_that_diverged_is_an_error(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    wild = SHORT.model_copy(update={"learning_rate": 1e38, "epochs": 2})
+    with pytest.raises(RuntimeError, match="training diverged"):
+        finetune(checkpoint, ROWS * 4, wild, tmp_path, seed=0)

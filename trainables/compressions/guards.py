@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from search_spaces.compressions import NoCompression, Pruner, Quantizer, Step, bits_of
-from trainables.linear_layers import inputs_last, linear_layers, quantized_layers
+from trainables.linear_layers import linear_layers, quantized_layers, unpacked_weight
 from trainables.models import load_model
 
 TOLERANCE = 0.01
@@ -39,26 +39,28 @@ class Seen:
     """What the guards look at, of a model before or after; a few numbers for each layer."""
 
     zeros: dict[str, Zeros]
-    """By the names of the linear layers that compression works on; not of packed ones."""
+    """By the names of the linear layers that compression works on, packed ones included where
+    their kernel can unpack them."""
     bits: dict[str, int]
     """Bits of the layers that are quantized."""
     logits: Tensor
     zero_fraction: float | None
-    """Share of zeros in all linear layers; None where one of them is packed."""
+    """Share of zeros in all linear layers; None where one of them cannot be unpacked."""
 
 
 def look_at(path: str | Path, dtype: str, revision: str | None = None) -> Seen:
     """Load a stored model and look at it."""
     model = load_model(path, dtype, revision)
-    logits = _probe(model)  # first: some formats unpack at their first forward pass
     bits = quantized_layers(model)
-    weights = {name: inputs_last(layer) for name, layer in linear_layers(model).items()}
-    zeros = {name: _zeros(weight) for name, weight in weights.items() if weight.is_floating_point()}
+    names = {*linear_layers(model), *bits}
+    with torch.inference_mode():
+        weights = {name: unpacked_weight(model.get_submodule(name)) for name in sorted(names)}
+        zeros = {name: _zeros(weight) for name, weight in weights.items() if weight is not None}
     fraction = None
-    if zeros.keys() == weights.keys() and zeros.keys() >= bits.keys():
+    if zeros and zeros.keys() == names:
         held = zeros.values()
         fraction = sum(layer.count for layer in held) / sum(layer.weights for layer in held)
-    return Seen(zeros, bits, logits, fraction)
+    return Seen(zeros, bits, _probe(model), fraction)
 
 
 def _zeros(weight: Tensor) -> Zeros:
