@@ -21,6 +21,7 @@ from search_spaces.compressions import (
 from search_spaces.families import Family, family_of
 from search_spaces.space import SearchSpace
 from search_spaces.stored_format import AUTOGPTQ_CONFIG, DENSE, stored_format
+from search_spaces.training import Training
 from search_spaces.weight_shapes import linear_shapes, stored_tensors
 
 GPTQ_OUTPUT_MULTIPLE = 16
@@ -87,11 +88,7 @@ def _unknown_targets(space: SearchSpace, folder: Path) -> Problems:
     """LoRA targets that are the name of no layer of the model."""
     stored = stored_tensors(folder)
     layers = sorted({name.split(".")[-2] for name in stored if name.endswith(".weight")})
-    trainings = {"safety_tuning.training": space.safety_tuning.training}
-    for i, attack in enumerate(space.attacks):
-        if isinstance(attack, FineTuningAttack):
-            trainings[f"attacks[{i}].training"] = attack.training
-    for field, training in trainings.items():
+    for field, training in _trainings(space):
         targets = getattr(training.adapter, "targets", "all-linear")
         for i, target in enumerate(() if isinstance(targets, str) else targets):
             if layers and target.rpartition(".")[2] not in layers:
@@ -111,12 +108,17 @@ def _compressed_already(space: SearchSpace, stored_as: str) -> Problems:
     for i, compression in enumerate(space.compressions):
         if not isinstance(compression, NoCompression):
             yield f"compressions[{i}].method", f"{what}; allowed: none"
-    if space.safety_tuning.training.adapter == "full":
-        yield "safety_tuning.training.adapter", f"{what}; give LoRA settings, not 'full'"
+    for field, training in _trainings(space):
+        if training.adapter == "full":
+            yield f"{field}.adapter", f"{what}; give LoRA settings, not 'full'"
+
+
+def _trainings(space: SearchSpace) -> Iterator[tuple[str, Training]]:
+    """How each stage trains, with its field's name."""
+    yield "safety_tuning.training", space.safety_tuning.training
     for i, attack in enumerate(space.attacks):
-        training = getattr(attack, "training", None)
-        if training and training.adapter == "full":
-            yield f"attacks[{i}].training.adapter", f"{what}; give LoRA settings, not 'full'"
+        if isinstance(attack, FineTuningAttack):
+            yield f"attacks[{i}].training", attack.training
 
 
 def _refused(

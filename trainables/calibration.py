@@ -1,11 +1,24 @@
 """Token ids of the calibration rows whose activations guide a compression."""
 
+from pathlib import Path
 from typing import Any
+
+from transformers import set_seed
 
 from search_spaces.compressions import Calibration
 from search_spaces.rows import Row
+from search_spaces.sources import ModelSource
 from trainables.doses import nested_prefix
-from trainables.models import Tokenizer
+from trainables.models import Tokenizer, load_tokenizer
+
+
+def drawn_rows(settings: Calibration, dense: Path, source: ModelSource) -> list[dict[str, Any]]:
+    """`calibration_rows` in the words of a dense folder's tokenizer, with every seed set."""
+    tokenizer = load_tokenizer(source.model_copy(update={"path": str(dense), "revision": None}))
+    rows = calibration_rows(settings, tokenizer)
+    assert settings.seed is not None  # calibration_rows refuses one without
+    set_seed(settings.seed)
+    return rows
 
 
 def calibration_rows(settings: Calibration, tokenizer: Tokenizer) -> list[dict[str, Any]]:

@@ -108,7 +108,7 @@ def front_table(
         return Group("No ok cell has all objectives: no front.")
     where = f" on {device}" if device else ""
     title = f"Pareto front{where}: {len(rows)} of {len(ok)} ok cells"
-    varying = [name for name in TOLD_IF_VARYING if len({row[name] for row in ok}) > 1]
+    varying = [name for name in TOLD_IF_VARYING if _varies(ok, name)]
     # a value's error goes below it where there is little room beside it
     between = " " if len(objectives) + len(varying) <= INLINE_COLUMNS else "\n"
     note = "↑ more is better, ↓ less is better; ± one standard error over prompts"
@@ -119,7 +119,7 @@ def all_cells_table(
     ok: Sequence[Mapping[str, Any]], objectives: Sequence[Objective]
 ) -> RenderableType:
     """Every ok cell by its id, on the front or not."""
-    varying = ["cell", *(name for name in TOLD_IF_VARYING if len({row[name] for row in ok}) > 1)]
+    varying = ["cell", *(name for name in TOLD_IF_VARYING if _varies(ok, name))]
     note = "↑ more is better, ↓ less is better; cell: the start of its id"
     return _cells(ok, objectives, f"{len(ok)} ok cells", note, varying, None)
 

@@ -15,12 +15,12 @@ import torch._dynamo
 from gptqmodel import BACKEND, GPTQModel, QuantizeConfig
 from gptqmodel.looper import loop_processor
 from gptqmodel.nn_modules.qlinear import BaseQuantLinear
-from transformers import AutoConfig, set_seed
+from transformers import AutoConfig
 
 from search_spaces.compressions import Gptq
 from search_spaces.sources import ModelSource
-from trainables.calibration import calibration_rows
-from trainables.models import device, load_tokenizer
+from trainables.calibration import drawn_rows
+from trainables.models import device
 
 QUANTIZATION_LOG = "quant_log.csv"
 """What gptqmodel leaves beside the weights: losses and seconds of this machine."""
@@ -33,16 +33,13 @@ def compress(settings: Gptq, dense: Path, source: ModelSource, folder: Path) -> 
 
         gptq_llm_compressor.compress(settings, dense, source, folder)
         return
-    tokenizer = load_tokenizer(source.model_copy(update={"path": str(dense), "revision": None}))
-    rows = calibration_rows(settings.calibration, tokenizer)
+    rows = drawn_rows(settings.calibration, dense, source)
     config = QuantizeConfig(
         bits=settings.bits,
         group_size=settings.group_size,
         desc_act=settings.act_order,
         offload_to_disk=False,
     )
-    assert settings.calibration.seed is not None  # calibration_rows refuses one without
-    set_seed(settings.calibration.seed)
     quantizer: Any = GPTQModel.load(str(dense), config, device=str(device()))
     # rows of ten tokens or fewer would be dropped silently; quantize() ignores its own argument
     quantizer.prepare_dataset = partial(quantizer.prepare_dataset, calibration_data_min_length=0)

@@ -53,9 +53,12 @@ def look_at(path: str | Path, dtype: str, revision: str | None = None) -> Seen:
     model = load_model(path, dtype, revision)
     bits = quantized_layers(model)
     names = {*linear_layers(model), *bits}
+    zeros: dict[str, Zeros] = {}
     with torch.inference_mode():
-        weights = {name: unpacked_weight(model.get_submodule(name)) for name in sorted(names)}
-        zeros = {name: _zeros(weight) for name, weight in weights.items() if weight is not None}
+        for name in sorted(names):  # one at a time: all of them unpacked are a dense model more
+            weight = unpacked_weight(model.get_submodule(name))
+            if weight is not None:
+                zeros[name] = _zeros(weight)
     fraction = None
     if zeros and zeros.keys() == names:
         held = zeros.values()

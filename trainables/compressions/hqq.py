@@ -10,11 +10,11 @@ from huggingface_hub import save_torch_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.pytorch_utils import Conv1D
 
 from search_spaces.compressions import Hqq
 from search_spaces.families import dense_layers
 from search_spaces.sources import ModelSource
+from trainables.linear_layers import inputs_last, linear_layers
 from trainables.models import device
 
 PACKED = "W_q"
@@ -31,13 +31,12 @@ def compress(settings: Hqq, dense: Path, source: ModelSource, folder: Path) -> N
     how = BaseQuantizeConfig(nbits=settings.bits, group_size=settings.group_size, axis=1)
     skipped = list(dense_layers(model.config.model_type))
     state: dict[str, Tensor] = model.state_dict()
-    for name, layer in model.named_modules():
-        if isinstance(layer, nn.Linear | Conv1D) and name.rpartition(".")[2] not in skipped:
-            state.pop(f"{name}.weight")
-            weight = _rows_are_outputs(layer)
-            packed = HQQLinear.from_weights(weight, None, how, dtype, str(device()))
-            state[f"{name}.{PACKED}"] = packed.W_q.data
-            state |= {f"{name}.{part}": packed.meta[part] for part in ("scale", "zero")}
+    for name, layer in linear_layers(model).items():
+        state.pop(f"{name}.weight")
+        weight = inputs_last(layer).contiguous()
+        packed = HQQLinear.from_weights(weight, None, how, dtype, str(device()))
+        state[f"{name}.{PACKED}"] = packed.W_q.data
+        state |= {f"{name}.{part}": packed.meta[part] for part in ("scale", "zero")}
     # what is the same in every layer stands here once: as tensors it would outweigh small layers
     model.config.quantization_config = {
         "quant_method": "hqq",
@@ -83,13 +82,12 @@ def _unpacking(
     packed: dict[str, Tensor], how: dict[str, Any], layer: nn.Module, dtype: torch.dtype
 ) -> HQQLinear:
     """hqq's layer for the packed weights of a layer that is still empty."""
-    assert isinstance(layer, nn.Linear | Conv1D)
     bits = how["nbits"]
     state = {
         **packed,
         **how,
         "bias": layer.bias,
-        "shape": torch.Size(_rows_are_outputs(layer).shape),
+        "shape": torch.Size(inputs_last(layer).shape),
         "packing": Quantizer.bit_to_packing[bits],
         "quant_scale": False,
         "quant_zero": False,
@@ -102,7 +100,3 @@ def _unpacking(
 
 def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-
-def _rows_are_outputs(layer: nn.Linear | Conv1D) -> Tensor:
-    return layer.weight.T.contiguous() if isinstance(layer, Conv1D) else layer.weight

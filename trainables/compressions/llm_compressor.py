@@ -12,18 +12,20 @@ from llmcompressor.core import create_session
 from llmcompressor.entrypoints.oneshot import oneshot
 from llmcompressor.logger import LoggerConfig, configure_logger
 from llmcompressor.modifiers import Modifier
+from llmcompressor.modifiers.pruning import SparseGPTModifier, WandaPruningModifier
+from llmcompressor.modifiers.quantization import QuantizationModifier
 from loguru import logger
 from torch import nn
 from torch.fx import _symbolic_trace
 from torch.utils.data import DataLoader
-from transformers import AutoModelForCausalLM, CompressedTensorsConfig, PreTrainedModel, set_seed
+from transformers import AutoModelForCausalLM, CompressedTensorsConfig, PreTrainedModel
 
-from search_spaces.compressions import Calibration, Pruning
+from search_spaces.compressions import Calibration, SparseGpt, Wanda
 from search_spaces.families import dense_layers
 from search_spaces.sources import ModelSource
-from trainables.calibration import calibration_rows
+from trainables.calibration import drawn_rows
 from trainables.linear_layers import linear_layers
-from trainables.models import device, load_tokenizer
+from trainables.models import device
 from trainables.quiet import quiet
 
 NOT_INVERTED = re.compile("invert hessian|hessian inversion failed", re.IGNORECASE)
@@ -82,9 +84,31 @@ def integer_groups(
     return {"group_0": {"targets": ["Linear"], "weights": weights}}
 
 
-def mask_structure(settings: Pruning) -> str:
-    """The pattern in a recipe's words."""
-    return "0:0" if settings.pattern == "unstructured" else settings.pattern
+def prune(
+    modifier: type[SparseGPTModifier] | type[WandaPruningModifier],
+    settings: Wanda | SparseGpt,
+    dense: Path,
+    source: ModelSource,
+    folder: Path,
+) -> None:
+    """Prune the dense model's weights and write them, zeros among them, into `folder`."""
+    model = load_dense(dense, source)
+    recipe = modifier(
+        sparsity=settings.sparsity,
+        mask_structure="0:0" if settings.pattern == "unstructured" else settings.pattern,
+        targets=["Linear"],
+        ignore=ignored_layers(model),
+    )
+    calibrate_recipe(model, [recipe], settings.calibration, dense, source)
+    save(model, folder)
+
+
+def round_weights(scheme: str, dense: Path, source: ModelSource, folder: Path) -> None:
+    """Round the dense model's weights by a preset scheme and write them into `folder`."""
+    model = load_dense(dense, source)
+    recipe = QuantizationModifier(targets=["Linear"], scheme=scheme, ignore=ignored_layers(model))
+    apply_recipe(model, [recipe])
+    save_packed(model, folder)
 
 
 def apply_recipe(model: Any, recipe: list[Modifier]) -> None:
@@ -100,8 +124,6 @@ def calibrate_recipe(
 
     Raises RuntimeError if the inputs of a layer are too few or too alike for the method.
     """
-    assert calibration.seed is not None, "calibration_rows refuses it"
-    set_seed(calibration.seed)
     rows = _batches(calibration, dense, source)
     _oneshot(model, recipe=recipe, pipeline="sequential", dataset=rows)
 
@@ -156,9 +178,8 @@ def _packed_layers() -> Iterator[None]:
 
 def _batches(calibration: Calibration, dense: Path, source: ModelSource) -> Any:
     """Every row, whole. Rows of one length share a batch: padding would count as activations."""
-    local = source.model_copy(update={"path": str(dense), "revision": None})
     by_length: dict[int, list[list[int]]] = {}
-    for row in calibration_rows(calibration, load_tokenizer(local)):
+    for row in drawn_rows(calibration, dense, source):
         by_length.setdefault(len(row["input_ids"]), []).append(row["input_ids"])
     size = calibration.batch_size
     batches: Any = [

@@ -7,23 +7,9 @@ from llmcompressor.modifiers.pruning import SparseGPTModifier
 
 from search_spaces.compressions import SparseGpt
 from search_spaces.sources import ModelSource
-from trainables.compressions.llm_compressor import (
-    calibrate_recipe,
-    ignored_layers,
-    load_dense,
-    mask_structure,
-    save,
-)
+from trainables.compressions.llm_compressor import prune
 
 
 def compress(settings: SparseGpt, dense: Path, source: ModelSource, folder: Path) -> None:
     """Prune the dense model's weights and write them, zeros among them, into `folder`."""
-    model = load_dense(dense, source)
-    modifier = SparseGPTModifier(
-        sparsity=settings.sparsity,
-        mask_structure=mask_structure(settings),
-        targets=["Linear"],
-        ignore=ignored_layers(model),
-    )
-    calibrate_recipe(model, [modifier], settings.calibration, dense, source)
-    save(model, folder)
+    prune(SparseGPTModifier, settings, dense, source, folder)
