@@ -208,7 +208,10 @@ def test_where_the_table_says_no_it_does_not_work(
         return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
 
     # not only our own opinion: let through, the library does nothing to any layer
-    monkeypatch.setattr(sys.modules[f"trainables.compressions.{method}"], "load_dense", unguarded)
+    for module in ("llm_compressor", method):
+        name = f"trainables.compressions.{module}"
+        # a method that loads the model through `prune` or `round_weights` does not name it
+        monkeypatch.setattr(sys.modules[name], "load_dense", unguarded, raising=False)
     with pytest.raises(NotCompressed):
         compress(settings, dense, tmp_path)
 
