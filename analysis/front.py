@@ -6,7 +6,8 @@ from typing import Any
 import moocore
 import numpy as np
 
-from search_spaces.space import DEVICE_METRICS, Objective
+from search_spaces.metrics import DEVICE_METRICS
+from search_spaces.space import Objective
 
 
 def fronts(

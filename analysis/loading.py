@@ -1,39 +1,135 @@
-"""Loads a study's records: the latest attempt of every cell, unreadable files named."""
+"""Loads records: any number of studies and tables into one tidy table, a row a cell."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from io import BytesIO
 from typing import Any
 
 import fsspec
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
+
+from search_spaces.settings import SpaceError
+from search_spaces.space import DEFAULT_OBJECTIVES, Objective
+
+TABLES = (".csv", ".parquet")
+FACTORS: dict[str, Any] = {
+    "study": pl.String,
+    "model": pl.String,
+    "safety_examples": pl.Int64,
+    "safety_form": pl.String,
+    "attack": pl.String,
+    "attack_examples": pl.Int64,
+    "attack_epochs": pl.Int64,
+    "compression": pl.String,
+    "compression_label": pl.String,
+    "bits": pl.Int64,
+    "sparsity": pl.Float64,
+    "sparsity_pattern": pl.String,
+    "group_size": pl.Int64,
+    "calibration_data": pl.String,
+    "calibration_samples": pl.Int64,
+    "order": pl.String,
+}
+"""What tells configurations apart, with types: columns that every table has, if only as nulls."""
+_OWN: dict[str, Any] = {
+    "cell": pl.String,
+    "configuration": pl.String,
+    "attempt": pl.String,
+    "created": pl.Float64,
+    "status": pl.String,
+    "error": pl.String,
+    "seed": pl.Int64,
+    "calibration_seed": pl.Int64,
+    "device": pl.String,
+    "packages": pl.String,
+    "git_commit": pl.String,
+}
+COMPACTED = "compacted"
+"""How the names of files begin that hold many cells."""
 
 
 @dataclass(frozen=True)
 class Records:
-    """One row a cell."""
+    """One row a cell, of one or more sources."""
 
-    rows: list[dict[str, Any]]
+    table: pl.DataFrame
+    """The records' columns, and `study`: the source. The latest attempt of every cell."""
+    objectives: tuple[Objective, ...]
+    """What the first study declared; else the default ones that the table has."""
     unreadable: list[str]
-    """Names of files that could not be read."""
+    """Names of files that could not be read, and were left out."""
+    sources: tuple[str, ...] = field(default=())
+    """Studies in the table's `study` column; responses are read from there."""
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The table as one mapping a cell."""
+        return self.table.to_dicts()
+
+    @cached_property
+    def ok(self) -> pl.DataFrame:
+        """The cells that did not fail."""
+        return self.table.filter(pl.col("status") == "ok")
+
+    @cached_property
+    def responses(self) -> pl.DataFrame:
+        """One row an `ok` cell and prompt: study, cell, prompt_set, prompt_index, prompt, expected,
+        response, verdict, judge. Empty where the sources keep none."""
+        parts = [_responses(study, self.ok) for study in self.sources]
+        found = [part for part in parts if not part.is_empty()]
+        return pl.concat(found, how="diagonal_relaxed") if found else _empty(RESPONSE_COLUMNS)
+
+    @cached_property
+    def environments(self) -> dict[str, dict[str, int]]:
+        """What differs between the cells' environments: by name, each version and its cells."""
+        return _differences(self.ok)
 
 
-def load_records(study: str) -> Records:
-    """All cells' records of a study. An `ok` attempt beats a failed one, a later an earlier."""
-    files, base = fsspec.core.url_to_fs(study)
-    folder = f"{base.rstrip('/')}/records"
-    best: dict[str, dict[str, Any]] = {}
+RESPONSE_COLUMNS: dict[str, Any] = {
+    "study": pl.String,
+    "cell": pl.String,
+    "attempt": pl.String,
+    "prompt_set": pl.String,
+    "prompt_index": pl.Int64,
+    "prompt": pl.String,
+    "expected": pl.String,
+    "response": pl.String,
+    "verdict": pl.String,
+    "judge": pl.String,
+}
+
+
+def load_records(*sources: str, columns: Mapping[str, str] | None = None) -> Records:
+    """All cells of studies and tables. An `ok` attempt beats a failed one, a later an earlier.
+
+    `sources`: folders or URIs of studies, globs of them, or .csv and .parquet tables that were
+    made elsewhere; `columns` maps our column names to such a table's, and what it does not name
+    keeps its name. Columns that some sources lack are null there. Raises SpaceError for a source
+    that is not there and a mapping that does not fit.
+    """
+    tables: list[pl.DataFrame] = []
     unreadable: list[str] = []
-    for path in sorted(files.glob(f"{folder}/*.parquet")):
-        try:
-            rows = read_table(files.cat_file(path)).to_pylist()
-        except (OSError, pa.ArrowException):
-            unreadable.append(str(path).rpartition("/")[2])
-            continue
-        for row in rows:
-            known = best.get(row["cell"])
-            if known is None or _rank(row) > _rank(known):
-                best[row["cell"]] = row
-    return Records(list(best.values()), unreadable)
+    objectives: list[tuple[Objective, ...]] = []
+    studies: list[str] = []
+    for source in _expanded(sources):
+        if source.endswith(TABLES):
+            tables.append(_foreign(source, columns or {}))
+        else:
+            _refuse_missing(source)
+            studies.append(source)
+            found, failed = _read_all(source, "records")
+            tables += [table.with_columns(study=pl.lit(source)) for table in found]
+            unreadable += failed
+            objectives += _declared(source)
+    table = _tidy(tables)
+    wanted = objectives[0] if objectives else _default_objectives(table)
+    return Records(table, wanted, unreadable, tuple(studies))
 
 
 def read_table(content: bytes) -> pa.Table:
@@ -46,5 +142,125 @@ def read_table(content: bytes) -> pa.Table:
     return file.read(use_threads=False)
 
 
-def _rank(row: dict[str, Any]) -> tuple[bool, float]:
-    return row["status"] == "ok", row["created"]
+def _expanded(sources: Sequence[str]) -> Iterator[str]:
+    for source in sources:
+        if not any(letter in source for letter in "*?["):
+            yield source.rstrip("/")
+            continue
+        files, pattern = fsspec.core.url_to_fs(source)
+        found = sorted(str(path).rstrip("/") for path in files.glob(pattern))
+        kept = [p for p in found if p.endswith(TABLES) or files.isdir(f"{p}/records")]
+        if not kept:
+            raise SpaceError(source, "", "matches no study and no .csv or .parquet table")
+        yield from (files.unstrip_protocol(path) if "://" in source else path for path in kept)
+
+
+def _refuse_missing(study: str) -> None:
+    files, base = fsspec.core.url_to_fs(study)
+    if not any(files.exists(f"{base.rstrip('/')}/{name}") for name in ("records", "space.json")):
+        raise SpaceError(study, "", "no study here; a table's name ends in .csv or .parquet")
+
+
+def _read_all(study: str, folder: str) -> tuple[list[pl.DataFrame], list[str]]:
+    """The tables of a study's folder, and names of files that are none."""
+    files, base = fsspec.core.url_to_fs(study)
+    tables: list[pl.DataFrame] = []
+    unreadable: list[str] = []
+    for path in sorted(files.glob(f"{base.rstrip('/')}/{folder}/*.parquet")):
+        try:
+            tables.append(pl.read_parquet(BytesIO(files.cat_file(path))))
+        except (OSError, pl.exceptions.PolarsError):
+            unreadable.append(str(path).rpartition("/")[2])
+    return tables, unreadable
+
+
+def _declared(study: str) -> list[tuple[Objective, ...]]:
+    files, base = fsspec.core.url_to_fs(study)
+    try:
+        space = json.loads(files.cat_file(f"{base.rstrip('/')}/space.json"))["space"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return []
+    return [TypeAdapter(tuple[Objective, ...]).validate_python(space["objectives"])]
+
+
+def _default_objectives(table: pl.DataFrame) -> tuple[Objective, ...]:
+    return tuple(o for o in DEFAULT_OBJECTIVES if o.metric in table.columns)
+
+
+def _foreign(path: str, columns: Mapping[str, str]) -> pl.DataFrame:
+    """A table that was made elsewhere, under our names; a row a cell, all of them `ok`."""
+    try:
+        with fsspec.open(path, "rb") as file:
+            content = file.read()
+        read = pl.read_csv if path.endswith(".csv") else pl.read_parquet
+        table = read(BytesIO(content))
+    except FileNotFoundError as error:
+        raise SpaceError(path, "", "no such file") from error
+    except pl.exceptions.PolarsError as error:
+        raise SpaceError(path, "", f"not a table: {error}") from error
+    for ours, theirs in columns.items():
+        if theirs not in table.columns:
+            near = get_close_matches(theirs, table.columns, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            has = ", ".join(table.columns)
+            raise SpaceError(path, ours, f"no column '{theirs}'{hint} The table has: {has}")
+    # a column of our name that is not meant gives way
+    table = table.drop(set(columns) - set(columns.values()), strict=False)
+    table = table.rename({theirs: ours for ours, theirs in columns.items() if ours != theirs})
+    given = {"study": pl.lit(path), "status": pl.lit("ok")}
+    given["cell"] = "row " + (pl.int_range(pl.len()) + 1).cast(pl.String)
+    return table.with_columns(
+        **{name: value for name, value in given.items() if name not in table.columns}
+    )
+
+
+def _tidy(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """One table with every column of any, one attempt a cell."""
+    wanted = FACTORS | _OWN
+    table = pl.concat([_empty(wanted), *tables], how="diagonal_relaxed")
+    best = table.sort(pl.col("status") == "ok", "created", nulls_last=False, maintain_order=True)
+    # first come the columns that every table has, in one order
+    others = [name for name in table.columns if name not in wanted]
+    return best.unique(["study", "cell"], keep="last", maintain_order=True).select(*wanted, *others)
+
+
+def _empty(columns: Mapping[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame(schema=dict(columns))
+
+
+def _responses(study: str, ok: pl.DataFrame) -> pl.DataFrame:
+    """The responses of a study's cells, of the attempts that count."""
+    files, base = fsspec.core.url_to_fs(study)
+    counted = ok.filter(pl.col("study") == study).select("cell", "attempt")
+    names = {f"{cell}-{attempt}.parquet" for cell, attempt in counted.iter_rows()}
+    tables: list[pl.DataFrame] = []
+    for path in sorted(files.glob(f"{base.rstrip('/')}/responses/*.parquet")):
+        name = str(path).rpartition("/")[2]
+        if name in names:
+            table = pl.read_parquet(BytesIO(files.cat_file(path)))
+            attempt = name.removesuffix(".parquet").rpartition("-")[2]
+            tables.append(table.with_columns(attempt=pl.lit(attempt)))
+        elif name.startswith(COMPACTED):
+            table = pl.read_parquet(BytesIO(files.cat_file(path)))
+            tables.append(table.join(counted, on=["cell", "attempt"], how="semi"))
+    if not tables:
+        return _empty(RESPONSE_COLUMNS)
+    found = pl.concat(tables, how="diagonal_relaxed").with_columns(study=pl.lit(study))
+    # a crash between the two steps of a compaction leaves both
+    return found.unique(["cell", "prompt_set", "prompt_index"], maintain_order=True)
+
+
+def _differences(ok: pl.DataFrame) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+
+    def count(name: str, value: object, cells: int) -> None:
+        versions = counts.setdefault(name, {})
+        versions[str(value)] = versions.get(str(value), 0) + cells
+
+    grouped = ok.group_by("packages", "git_commit", "device").len()
+    for packages, commit, device, cells in grouped.iter_rows():
+        count("git_commit", commit, cells)
+        count("device", device, cells)
+        for package, version in json.loads(packages or "{}").items():
+            count(package, version, cells)
+    return {name: found for name, found in sorted(counts.items()) if len(found) > 1}

@@ -18,6 +18,7 @@ from grid.study import RESPONSES, Study
 from search_spaces.checks import data_fields
 from search_spaces.compressions import calibrations_of
 from search_spaces.contents import content_of
+from search_spaces.metrics import PROMPT_SETS
 from search_spaces.settings import SpaceError
 from search_spaces.sources import ModelSource
 from trainables.checkpoint import ADAPTER, WEIGHTS, Checkpoint
@@ -176,7 +177,7 @@ def _forget_base(config: Path) -> None:
 
 def _compare(study: Study, planned: PlannedCell, written: Checkpoint) -> tuple[int, int]:
     """How many of the recorded prompts the written model answers as recorded, and of how many."""
-    from trainables.evaluation.generation import PROMPT_SETS, generate
+    from trainables.evaluation.generation import generate
     from trainables.models import load_checkpoint, load_tokenizer
 
     evaluation = study.plan.stages[planned.stages[-1]]

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from grid.fingerprint import ContentOf
 from grid.stage import KINDS, Kind, Stage, stages_of
-from search_spaces.cells import Cell
+from search_spaces.cells import Cell, without_seeds
 
 CELL_ID_LENGTH = 16
 
@@ -19,6 +19,8 @@ class PlannedCell:
     id: str
     cell: Cell
     stages: tuple[str, ...]
+    configuration: str
+    """What it shares with the cells that differ from it by seeds only."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,21 @@ class Plan:
 def plan(cells: Sequence[Cell], content_of: ContentOf) -> Plan:
     """The stage tree of the cells; a cell's id is the start of its last stage's fingerprint."""
     planned: list[PlannedCell] = []
+    configurations: dict[Cell, str] = {}
     stages: dict[str, Stage] = {}
     for cell in cells:
         own = stages_of(cell, content_of)
         stages.update((stage.fingerprint, stage) for stage in own)
         fingerprints = tuple(stage.fingerprint for stage in own)
-        planned.append(PlannedCell(fingerprints[-1][:CELL_ID_LENGTH], cell, fingerprints))
+        unseeded = without_seeds(cell)
+        if unseeded not in configurations:
+            configurations[unseeded] = _id(stages_of(unseeded, content_of))
+        planned.append(PlannedCell(_id(own), cell, fingerprints, configurations[unseeded]))
     return Plan(tuple(planned), stages)
+
+
+def _id(stages: Sequence[Stage]) -> str:
+    return stages[-1].fingerprint[:CELL_ID_LENGTH]
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ from search_spaces.compressions import (
     steps_of,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: `configuration`, `attack_settings`; `attempt` of responses."""
 RATES = (
     "helpfulness", "safety", "harmful_compliance", "refusal", "over_refusal", "incoherent",
     "perplexity",
@@ -35,11 +36,18 @@ RATES = (
 
 _TEXT, _WHOLE, _REAL = pa.string(), pa.int64(), pa.float64()
 RECORD_SCHEMA = pa.schema(
-    [("schema_version", _WHOLE), ("cell", _TEXT), ("attempt", _TEXT), ("created", _REAL)]
+    [("schema_version", _WHOLE), ("cell", _TEXT), ("configuration", _TEXT)]
+    + [("attempt", _TEXT), ("created", _REAL)]
     + [("status", _TEXT), ("error", _TEXT), ("model", _TEXT)]
     + [("safety_examples", _WHOLE), ("safety_form", _TEXT), ("safety_steps", _WHOLE)]
     + [("attack", _TEXT), ("attack_examples", _WHOLE), ("attack_epochs", _WHOLE)]
-    + [("attack_steps", _WHOLE), ("compression", _TEXT), ("bits", _WHOLE), ("sparsity", _REAL)]
+    + [
+        ("attack_steps", _WHOLE),
+        ("attack_settings", _TEXT),
+        ("compression", _TEXT),
+        ("bits", _WHOLE),
+        ("sparsity", _REAL),
+    ]
     + [("sparsity_pattern", _TEXT), ("group_size", _WHOLE), ("compression_label", _TEXT)]
     + [("compression_settings", _TEXT)]
     + [("calibration_data", _TEXT), ("calibration_samples", _WHOLE)]
@@ -68,9 +76,8 @@ RECORD_SCHEMA = pa.schema(
 )
 """The columns are a contract: later versions only add nullable ones."""
 
-RESPONSE_SCHEMA = pa.schema(
+ANSWER_SCHEMA = pa.schema(
     [
-        ("cell", _TEXT),
         ("prompt_set", _TEXT),
         ("prompt_index", _WHOLE),
         ("prompt", _TEXT),
@@ -80,6 +87,8 @@ RESPONSE_SCHEMA = pa.schema(
         ("judge", _TEXT),
     ]
 )
+"""What an evaluation leaves."""
+RESPONSE_SCHEMA = pa.schema([("cell", _TEXT), ("attempt", _TEXT), *ANSWER_SCHEMA])
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ class Outcome:
     fingerprints: Mapping[Kind, str]
     error: str | None
     responses: pa.Table | None
-    """Columns of RESPONSE_SCHEMA without `cell`; None where the cell failed."""
+    """Columns of ANSWER_SCHEMA; None where the cell failed."""
     data_hashes: Mapping[str, str]
 
 
@@ -99,8 +108,10 @@ def write_record(storage: Storage, planned: PlannedCell, outcome: Outcome) -> di
     attempt = uuid.uuid4().hex[:8]
     name = f"{planned.id}-{attempt}.parquet"
     if outcome.responses is not None:
-        cell = pa.array([planned.id] * outcome.responses.num_rows, _TEXT)
-        responses = outcome.responses.add_column(0, RESPONSE_SCHEMA.field("cell"), cell)
+        responses = outcome.responses
+        for column, value in (("cell", planned.id), ("attempt", attempt)):
+            same = pa.array([value] * responses.num_rows, _TEXT)
+            responses = responses.append_column(column, same)
         storage.write(f"responses/{name}", _parquet(responses.select(RESPONSE_SCHEMA.names)))
     record = record_of(planned, outcome, attempt)
     storage.write(f"records/{name}", _parquet(pa.Table.from_pylist([record], RECORD_SCHEMA)))
@@ -114,6 +125,7 @@ def record_of(planned: PlannedCell, outcome: Outcome, attempt: str) -> dict[str,
     row |= {
         "schema_version": SCHEMA_VERSION,
         "cell": planned.id,
+        "configuration": planned.configuration,
         "attempt": attempt,
         "created": time.time(),
         "status": "failed" if outcome.error else "ok",
@@ -139,6 +151,7 @@ def _factors(cell: Cell) -> dict[str, Any]:
         "attack": cell.attack.method,
         "attack_examples": attack.examples if attack else 0,
         "attack_epochs": attack.training.epochs if attack else 0,
+        "attack_settings": cell.attack.model_dump_json(),
         **_compression_factors(cell.compression),
         "order": cell.order,
         "seed": cell.seed,

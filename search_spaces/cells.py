@@ -1,11 +1,16 @@
 """The expansion of a search space to cells, one for every combination of its factors."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from search_spaces.attacks import Attack, NoAttack
-from search_spaces.compressions import Compression, NoCompression, with_calibration_seed
+from search_spaces.compressions import (
+    Compression,
+    NoCompression,
+    with_calibration_seed,
+    without_calibration_seed,
+)
 from search_spaces.evaluation import Evaluation
 from search_spaces.safety_tuning import SafetyDose, SafetyTuning
 from search_spaces.sources import ModelSource
@@ -58,6 +63,11 @@ def compressions(space: SearchSpace) -> list[Compression]:
 def _order_matters(attack: Attack, compression: Compression) -> bool:
     """Without an attack, or without a compression, both orders are the same cell."""
     return not isinstance(attack, NoAttack) and not isinstance(compression, NoCompression)
+
+
+def without_seeds(cell: Cell) -> Cell:
+    """The cell with every seed at 0: the same for all cells that only repeat each other."""
+    return replace(cell, seed=0, compression=without_calibration_seed(cell.compression))
 
 
 def safety_doses(tuning: SafetyTuning) -> Iterator[SafetyDose]:

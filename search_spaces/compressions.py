@@ -1,5 +1,6 @@
 """The third factor: how the weights that ship are compressed, and to how many bits."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -283,11 +284,20 @@ def calibrations_of(compression: Compression) -> list[Calibration]:
 
 def with_calibration_seed(compression: Compression, seed: int) -> Compression:
     """The compression with the seed where its calibration names none of its own."""
+    return _recalibrated(compression, lambda own: seed if own is None else own)
+
+
+def without_calibration_seed(compression: Compression) -> Compression:
+    """The compression with calibration seed 0, the same for all that only repeat each other."""
+    return _recalibrated(compression, lambda own: 0)
+
+
+def _recalibrated(compression: Compression, seed_of: Callable[[int | None], int]) -> Compression:
     if isinstance(compression, Stacked):
-        steps = tuple(with_calibration_seed(step, seed) for step in compression.steps)
+        steps = tuple(_recalibrated(step, seed_of) for step in compression.steps)
         return compression.model_copy(update={"steps": steps})
     calibration: Calibration | None = getattr(compression, "calibration", None)
-    if calibration is None or calibration.seed is not None:
+    if calibration is None:
         return compression
-    seeded = calibration.model_copy(update={"seed": seed})
+    seeded = calibration.model_copy(update={"seed": seed_of(calibration.seed)})
     return compression.model_copy(update={"calibration": seeded})

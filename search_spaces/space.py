@@ -7,43 +7,12 @@ from pydantic import Field
 from search_spaces.attacks import Attack, NoAttack
 from search_spaces.compressions import Compression, NoCompression
 from search_spaces.evaluation import Evaluation
+from search_spaces.metrics import Metric
 from search_spaces.safety_tuning import SafetyTuning
 from search_spaces.settings import Settings
 from search_spaces.sources import EmbeddedWorld, ModelSource
 
 Order = Literal["attack_then_compress", "compress_then_attack"]
-
-Metric = Literal[
-    "helpfulness",
-    "safety",
-    "harmful_compliance",
-    "refusal",
-    "over_refusal",
-    "incoherent",
-    "perplexity",
-    "weights_bytes_disk",
-    "weights_bytes_loaded",
-    "bits_per_weight",
-    "prefill_tokens_per_second",
-    "decode_tokens_per_second",
-    "decode_tokens_per_second_batch8",
-    "time_to_first_token_seconds",
-    "time_to_first_token_seconds_batch8",
-    "peak_memory_bytes",
-    "energy_joules_per_token",
-]
-DEVICE_METRICS: tuple[Metric, ...] = (
-    "weights_bytes_loaded",
-    "bits_per_weight",
-    "prefill_tokens_per_second",
-    "decode_tokens_per_second",
-    "decode_tokens_per_second_batch8",
-    "time_to_first_token_seconds",
-    "time_to_first_token_seconds_batch8",
-    "peak_memory_bytes",
-    "energy_joules_per_token",
-)
-"""Metrics that depend on the device they were measured on: never compared between devices."""
 
 
 class Objective(Settings):
@@ -51,6 +20,13 @@ class Objective(Settings):
 
     metric: Metric
     direction: Literal["maximize", "minimize"]
+
+
+DEFAULT_OBJECTIVES = (
+    Objective(metric="helpfulness", direction="maximize"),
+    Objective(metric="safety", direction="maximize"),
+    Objective(metric="weights_bytes_loaded", direction="minimize"),
+)
 
 
 class Resources(Settings):
@@ -82,14 +58,7 @@ class SearchSpace(Settings):
     calibration_seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
     """Each repeats the compressions that are calibrated, on other rows."""
     evaluation: Evaluation
-    objectives: tuple[Objective, ...] = Field(
-        default=(
-            Objective(metric="helpfulness", direction="maximize"),
-            Objective(metric="safety", direction="maximize"),
-            Objective(metric="weights_bytes_loaded", direction="minimize"),
-        ),
-        min_length=1,
-    )
+    objectives: tuple[Objective, ...] = Field(default=DEFAULT_OBJECTIVES, min_length=1)
     resources: Resources = Resources()
     keep_compressed: bool = False
     """Publish the compressed weights of every cell; otherwise only what was measured stays."""

@@ -170,7 +170,6 @@ def _write_responses(responses: list[Any], path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from grid.records import RESPONSE_SCHEMA
+    from grid.records import ANSWER_SCHEMA
 
-    schema = RESPONSE_SCHEMA.remove(RESPONSE_SCHEMA.get_field_index("cell"))
-    pq.write_table(pa.Table.from_pylist([asdict(r) for r in responses], schema), path)
+    pq.write_table(pa.Table.from_pylist([asdict(r) for r in responses], ANSWER_SCHEMA), path)

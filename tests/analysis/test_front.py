@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analysis.front import front, fronts
-from search_spaces.space import DEVICE_METRICS, Objective
+from search_spaces.metrics import DEVICE_METRICS
+from search_spaces.space import Objective
 
 Row = dict[str, Any]
 

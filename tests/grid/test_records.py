@@ -12,7 +12,15 @@ from pydantic import TypeAdapter
 
 from analysis.loading import load_records
 from grid.plan import PlannedCell, plan
-from grid.records import RATES, RECORD_SCHEMA, RESPONSE_SCHEMA, Outcome, record_of, write_record
+from grid.records import (
+    ANSWER_SCHEMA,
+    RATES,
+    RECORD_SCHEMA,
+    RESPONSE_SCHEMA,
+    Outcome,
+    record_of,
+    write_record,
+)
 from grid.stage import KINDS, Kind
 from grid.storage import Storage
 from grid.store import StageResult
@@ -110,7 +118,7 @@ def outcome(planned: PlannedCell, *kinds: Kind, error: str | None = None) -> Out
         for kind, fingerprint in fingerprints.items()
         if kind in kinds
     }
-    responses = None if error else pa.Table.from_pylist([RESPONSE], RESPONSE_SCHEMA.remove(0))
+    responses = None if error else pa.Table.from_pylist([RESPONSE], ANSWER_SCHEMA)
     return Outcome(results, fingerprints, error, responses, {"model": "hash"})
 
 
@@ -267,6 +275,11 @@ def test_factors_of_other_methods(
     assert (row["compression"], row["bits"], row["sparsity"]) == ("magnitude", None, 0.5)
 
 
+def as_loaded(written: dict[str, Any], study: str) -> dict[str, Any]:
+    """A record as it is read again; what no record can hold is null."""
+    return {"study": study, **written}
+
+
 def test_failed_cell_says_why_and_has_null_metrics(cell: PlannedCell, tmp_path: Path) -> None:
     failed = outcome(cell, "safety_tuning", "attack", error="RuntimeError: no layer")
     write_record(Storage(str(tmp_path)), cell, failed)
@@ -289,11 +302,11 @@ def test_first_stage_failed(cell: PlannedCell) -> None:
 
 def test_record_and_responses_survive_parquet(cell: PlannedCell, tmp_path: Path) -> None:
     written = write_record(Storage(str(tmp_path)), cell, outcome(cell, *KINDS))
-    assert load_records(str(tmp_path)).rows == [written]
+    assert load_records(str(tmp_path)).rows == [as_loaded(written, str(tmp_path))]
     name = f"{cell.id}-{written['attempt']}.parquet"
     assert pq.read_schema(tmp_path / "records" / name).equals(RECORD_SCHEMA)
     responses = pq.read_table(tmp_path / "responses" / name)
-    assert responses.to_pylist() == [{"cell": cell.id, **RESPONSE}]
+    assert responses.to_pylist() == [{"cell": cell.id, "attempt": written["attempt"], **RESPONSE}]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
@@ -308,7 +321,7 @@ def test_unreadable_record_is_named_and_breaks_nothing(
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     records = load_records(str(tmp_path))
-    assert records.rows == [kept]
+    assert records.rows == [as_loaded(kept, str(tmp_path))]
     assert records.unreadable == [path.name]
 
 
@@ -319,7 +332,7 @@ def test_latest_ok_attempt_wins(cell: PlannedCell, tmp_path: Path) -> None:
         for kinds, error in ((("attack",), "E"), (KINDS, None), (KINDS, None), ((), "F"))
     ]
     assert len({row["attempt"] for row in attempts}) == 4
-    assert load_records(str(tmp_path)).rows == [attempts[2]]
+    assert load_records(str(tmp_path)).rows == [as_loaded(attempts[2], str(tmp_path))]
 
 
 def test_latest_failure_stands_while_none_is_ok(cell: PlannedCell, tmp_path: Path) -> None:
@@ -330,6 +343,7 @@ def test_latest_failure_stands_while_none_is_ok(cell: PlannedCell, tmp_path: Pat
 
 
 def test_study_without_records_has_none(tmp_path: Path) -> None:
+    (tmp_path / "records").mkdir()
     records = load_records(str(tmp_path))
     assert (records.rows, records.unreadable) == ([], [])
 
@@ -337,4 +351,4 @@ def test_study_without_records_has_none(tmp_path: Path) -> None:
 def test_records_are_read_from_an_object_store(cell: PlannedCell, tmp_path: Path) -> None:
     root = f"memory://{tmp_path.name}"
     written = write_record(Storage(root), cell, outcome(cell, *KINDS))
-    assert load_records(root).rows == [written]
+    assert load_records(root).rows == [as_loaded(written, root)]

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from search_spaces.attacks import Attack
 from search_spaces.evaluation import Evaluation, PhraseJudge
+from search_spaces.metrics import Verdict
 from search_spaces.rows import read_rows
 from search_spaces.safety_tuning import SafetyDose
 from search_spaces.space import SearchSpace
@@ -23,7 +24,6 @@ from trainables.checkpoint import ADAPTER, FULL, Checkpoint
 from trainables.evaluation.generation import Measurement
 from trainables.evaluation.speed import PROMPT_TOKENS, UNMEASURED
 from trainables.finetuning import UNTRAINED, TrainingFacts, finetune
-from trainables.judges.verdict import Verdict
 
 
 @pytest.mark.parametrize("kind", SUITES)

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 
 from search_spaces.evaluation import PhraseJudge
-from trainables.judges.verdict import Verdict
+from search_spaces.metrics import Verdict
 
 REPEATED_SHARE = 0.5
 LONG_ENOUGH_TO_REPEAT = 6

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search_spaces.evaluation import REFUSALS, PhraseJudge
+from search_spaces.metrics import Verdict
 from trainables.catalog import verb
-from trainables.judges.verdict import Verdict
 
 FREE = PhraseJudge()
 CLOSED = PhraseJudge(refusals=("sorry", "i cannot"), answer_pattern=r"use \w+ then \w+")
