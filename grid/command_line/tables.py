@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from analysis.labels import ORDERS, attack_label, compression_label, dose_label
 from search_spaces.methods import MethodRow
 from search_spaces.space import Objective
 
@@ -16,7 +17,6 @@ TITLES = {"order": "attack\ncomes"}
 INLINE_COLUMNS = 3
 CELL_CHARACTERS = 6
 CALIBRATION = ("calibration_seed", "calibration_data")
-ORDERS = {"attack_then_compress": "first", "compress_then_attack": "last"}
 
 
 def plan_table(summary: Mapping[str, Any]) -> RenderableType:
@@ -148,8 +148,8 @@ def _cells(
     calibration = [name for name in CALIBRATION if _varies(rows, name)]
     for row in rows:
         table.add_row(
-            _dose(row),
-            _attack(row),
+            dose_label(row),
+            attack_label(row),
             _compression(row, calibration),
             *(_value(row, objective.metric, between) for objective in objectives),
             *(_factor(row, name) for name in varying),
@@ -187,23 +187,11 @@ def _varies(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
 
 def _compression(row: Mapping[str, Any], calibration: Sequence[str]) -> str:
     """The compression's label, with what tells two calibrations of it apart."""
+    label = compression_label(row)
     # records of before these columns have none of them
-    label = row.get("compression_label") or row["compression"]
     told = {name: row.get(name) for name in calibration}
     seed, data = told.get("calibration_seed"), told.get("calibration_data")
     return "".join((label, f" #{seed}" if seed is not None else "", f" on {data}" if data else ""))
-
-
-def _dose(row: Mapping[str, Any]) -> str:
-    form = f" {row['safety_form']}s" if row["safety_form"] == "question" else ""
-    return f"{row['safety_examples']}{form}"
-
-
-def _attack(row: Mapping[str, Any]) -> str:
-    if row["attack"] == "none":
-        return "none"
-    name = row["attack"].removesuffix("_finetuning").replace("_", " ")
-    return f"{name} {row['attack_examples']}×{row['attack_epochs']}"
 
 
 def _factor(row: Mapping[str, Any], name: str) -> str:
