@@ -29,10 +29,37 @@ class Configurations:
     `compression_label`, `checkpoint` (a number: same model before compression), `seeds` and
     `calibration_seeds` (how many of each), `cells` (how many)."""
     cells: pl.DataFrame
-    """One row an `ok` cell: the records' columns and `index`, its configuration's row."""
+    """One row an `ok` cell: the records' columns, `index` (its configuration's row) and `unit`
+    (a number: cells of one unit have the same seed)."""
+    repetition: str
+    """Which seeds repeat the configurations: `seed` or, where no training was repeated,
+    `calibration_seed`."""
 
     def __len__(self) -> int:
         return len(self.table)
+
+    @property
+    def checkpoint(self) -> Whole:
+        """Each configuration's model before compression: (configurations,)."""
+        return self.table["checkpoint"].to_numpy()
+
+    @property
+    def repeated(self) -> Floats:
+        """1 where other seeds of this kind could have changed it, else 0: (configurations,)."""
+        seeded = self.cells.group_by("index").agg(pl.col(self.repetition).is_not_null().any())
+        return seeded.sort("index")[self.repetition].cast(pl.Float64).to_numpy()
+
+    def by_unit(self, rows: Floats) -> Floats:
+        """What cells measured, (cells, ...), as (configurations, units, ...): the mean of the cells
+        of one unit; nan where there is none."""
+        units = self.cells["unit"].n_unique()
+        at = (self.cells["index"].to_numpy(), self.cells["unit"].to_numpy())
+        known = ~np.isnan(rows)
+        total = np.zeros((len(self), units, *rows.shape[1:]))
+        count = np.zeros_like(total)
+        np.add.at(total, at, np.where(known, rows, 0))
+        np.add.at(count, at, known)
+        return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
 def configurations(records: Records) -> Configurations:
@@ -48,7 +75,12 @@ def configurations(records: Records) -> Configurations:
         cells=pl.len(),
     )
     table = first.select("index", "cell", "device", *FACTORS).join(counts, on="index").sort("index")
-    return Configurations(_named(table).drop("index", "cell"), cells)
+    retrained = len(table) > 0 and table["seeds"].max() > 1
+    repetition = "seed" if retrained else "calibration_seed"
+    cells = cells.with_columns(
+        unit=pl.col(repetition).rank("dense").fill_null(1).cast(pl.Int64) - 1
+    )
+    return Configurations(_named(table).drop("index", "cell"), cells, repetition)
 
 
 def outcomes(records: Records, cells: pl.DataFrame, metric: Metric) -> Floats:
