@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from search_spaces.sources import DataSource, ModelSource
+from search_spaces.sources import DataSource, StoredModel
 
-ContentOf = Callable[[DataSource | ModelSource], str]
+ContentOf = Callable[[DataSource | StoredModel], str]
 """Tells the content hash of a source."""
 
 
@@ -28,7 +28,7 @@ def canonical_json(value: Any) -> str:
 def canonical(value: Any, content_of: ContentOf) -> Any:
     """Settings as plain values: a source's path becomes its content's hash, a method's VERSION
     is told with its fields."""
-    if isinstance(value, DataSource | ModelSource):
+    if isinstance(value, DataSource | StoredModel):
         fields = {k: canonical(getattr(value, k), content_of) for k in type(value).model_fields}
         for located in ("path", "revision", "subset", "split"):
             if value.is_local or located in ("path", "revision"):

@@ -15,12 +15,14 @@ from grid.store import StageResult, Store
 from search_spaces.cells import expand
 from search_spaces.checks import data_fields
 from search_spaces.contents import content_of
+from search_spaces.judges import model_of
 from search_spaces.settings import SpaceError
-from search_spaces.sources import DataSource, ModelSource
+from search_spaces.sources import DataSource, StoredModel
 from search_spaces.space import SearchSpace
 
 FROZEN = "space.json"
 RESPONSES = "responses.parquet"
+JUDGE_MODEL = "evaluation.judge.model"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def create_study(root: str, space: SearchSpace) -> Study:
     """
     hashes = {"model": content_of(space.model)}
     hashes |= {field: content_of(source) for field, source, _ in data_fields(space)}
+    if (judging := model_of(space.evaluation.judge)) is not None:
+        hashes[JUDGE_MODEL] = content_of(judging)
     study = _study(Storage(root), space, hashes)
     frozen = {
         "space": json.loads(space.model_dump_json()),
@@ -102,8 +106,10 @@ def open_study(root: str) -> Study:
 
 def _study(storage: Storage, space: SearchSpace, hashes: dict[str, str]) -> Study:
     """The study of a space over sources with known hashes, which need not be there any more."""
-    known: dict[DataSource | ModelSource, str] = {space.model: hashes["model"]}
+    known: dict[DataSource | StoredModel, str] = {space.model: hashes["model"]}
     known |= {source: hashes[field] for field, source, _ in data_fields(space)}
+    if (judging := model_of(space.evaluation.judge)) is not None:
+        known[judging] = hashes[JUDGE_MODEL]
     return Study(storage, space, plan(expand(space), known.__getitem__), hashes)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from search_spaces.attacks import FineTuningAttack, HarmfulFinetuning
 from search_spaces.compressions import Calibration, NoCompression
 from search_spaces.contents import content_of
+from search_spaces.judge_checks import judge_problems
 from search_spaces.model_checks import compression_steps, missing_model, unfit_for_model
 from search_spaces.rows import DataError, read_rows
 from search_spaces.settings import Settings, SpaceError
@@ -20,6 +21,7 @@ def check(space: SearchSpace, file: str) -> None:
 
 def _problems(space: SearchSpace) -> Iterator[tuple[str, str]]:
     yield from missing_model(space)
+    yield from judge_problems(space.evaluation.judge, "evaluation.judge.")
     yield from _missing_forms(space)
     counts: dict[str, int] = {}
     for field, source, needs_answer in data_fields(space):

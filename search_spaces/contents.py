@@ -5,13 +5,13 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from search_spaces.sources import DataSource, ModelSource
+from search_spaces.sources import DataSource, StoredModel
 
 MODEL_SUFFIXES = (".json", ".safetensors", ".bin", ".model", ".txt", ".jinja", ".py")
 UNBUILT = "not built yet"
 
 
-def content_of(source: DataSource | ModelSource) -> str:
+def content_of(source: DataSource | StoredModel) -> str:
     """SHA-256 of a file or model folder, or id and commit of a Hub repository.
 
     A folder that an embedded world has yet to make answers `UNBUILT`: enough to plan with.

@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from search_spaces.checks import check
 from search_spaces.hub import HubError, Kind, pin
+from search_spaces.judge_checks import judge_problems
+from search_spaces.judges import JUDGES, Judge
 from search_spaces.rows import SUFFIXES
 from search_spaces.schema_errors import space_error
 from search_spaces.settings import SpaceError
@@ -47,6 +49,50 @@ def load_space(spec: str, world_folder: WorldFolder) -> SearchSpace:
         raise space_error(path.name, SearchSpace, error) from error
     check(space, path.name)
     return space
+
+
+def load_judge(spec: str) -> Judge:
+    """The checked judge of a method's name, with its defaults, or of a YAML path.
+
+    Raises SpaceError.
+    """
+    if spec in JUDGES:
+        return _default_judge(spec)
+    path = Path(spec).expanduser()
+    if not path.is_file():
+        raise SpaceError("--judge", "", f"'{spec}' is no file; {_nearest_judge(spec)}")
+    raw = _parse(path)
+    method = raw.get("method")
+    if method not in JUDGES:
+        what = "missing" if method is None else f"unknown method '{method}'"
+        raise SpaceError(path.name, "method", f"{what}; {_nearest_judge(str(method))}")
+    paths = _Paths(path.name, path.parent.resolve(), embedded=False)
+    try:
+        judge: Any = JUDGES[method].model_validate(paths.resolved(raw))
+    except ValidationError as error:
+        raise space_error(path.name, JUDGES[method], error) from error
+    for field, message in judge_problems(judge, ""):
+        raise SpaceError(path.name, field, message)
+    checked: Judge = judge
+    return checked
+
+
+def _default_judge(method: str) -> Judge:
+    try:
+        judge: Any = JUDGES[method].model_validate({"method": method})
+    except ValidationError as error:
+        needed = ", ".join(str(detail["loc"][0]) for detail in error.errors())
+        raise SpaceError(
+            "--judge", "", f"{method} has no default for {needed}; name a YAML file of its settings"
+        ) from error
+    checked: Judge = judge
+    return checked
+
+
+def _nearest_judge(method: str) -> str:
+    close = get_close_matches(method, JUDGES, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"{hint}allowed: {', '.join(JUDGES)}, or a YAML path"
 
 
 def _locate(spec: str) -> Path:
@@ -95,7 +141,7 @@ class _Paths:
         local = (self.base / Path(inner["path"]).expanduser()).resolve()
         if self.embedded or _names_local(inner["path"], local):
             return {**inner, "path": str(local)}
-        kind: Kind = "model" if field == "model" else "dataset"
+        kind: Kind = "model" if field.rpartition(".")[2] == "model" else "dataset"
         try:
             return {**inner, "revision": pin(inner["path"], kind, inner.get("revision"))}
         except HubError as error:

@@ -46,21 +46,26 @@ class DataSource(Settings):
         return Path(self.path).is_absolute()
 
 
-class ModelSource(Settings):
-    """A causal language model: a Hugging Face folder or a Hub id."""
+class StoredModel(Settings):
+    """A model: a Hugging Face folder or a Hub id."""
 
     path: str
     """A folder, relative to the YAML that names it, or a Hub id (`owner/name`)."""
     revision: str | None = None
     """Hub only: branch, tag or commit."""
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
-    prompt_template: Literal["chat", "alpaca"] = "chat"
-    """`chat`: the tokenizer's own template; `alpaca`: `### Instruction:` / `### Response:`."""
 
     @property
     def is_local(self) -> bool:
         """True where the path is a folder of this machine, not a Hub id."""
         return Path(self.path).is_absolute()
+
+
+class ModelSource(StoredModel):
+    """A causal language model, and how it is prompted."""
+
+    prompt_template: Literal["chat", "alpaca"] = "chat"
+    """`chat`: the tokenizer's own template; `alpaca`: `### Instruction:` / `### Response:`."""
 
 
 class EmbeddedWorld(Settings):

@@ -50,6 +50,9 @@ CATALOG: dict[CatalogKind, dict[str, str]] = {
     },
     "judge": {
         "phrases": "trainables.judges.phrases:judge",
+        "refusal_prefix": "trainables.judges.refusal_prefix:judge",
+        "classifier": "trainables.judges.classifier:judge",
+        "generative": "trainables.judges.generative:judge",
     },
     "world": {
         "nano": "trainables.nano.world:build",

@@ -35,9 +35,10 @@ from search_spaces.compressions import (
     steps_of,
 )
 from search_spaces.contents import content_of
-from search_spaces.evaluation import Evaluation, PhraseJudge
+from search_spaces.evaluation import Evaluation
+from search_spaces.judges import PhraseJudge
 from search_spaces.safety_tuning import SafetyDose
-from search_spaces.sources import Columns, DataSource, Exclusion, ModelSource
+from search_spaces.sources import Columns, DataSource, Exclusion, ModelSource, StoredModel
 from search_spaces.space import Order
 from search_spaces.training import Training
 from trainables.catalog import CATALOG
@@ -128,7 +129,7 @@ def cell(order: Order = "attack_then_compress") -> Cell:
     )
 
 
-def named_content(source: DataSource | ModelSource) -> str:
+def named_content(source: DataSource | StoredModel) -> str:
     """A content hash that is the same wherever the file lies."""
     return f"content of {Path(source.path).name}"
 
@@ -164,7 +165,7 @@ def variants(value: object, field: str = "") -> Iterator[tuple[str, object]]:
     """The value with one field changed at a time, wherever it is nested."""
     if isinstance(value, BaseModel):
         for name in type(value).model_fields:
-            if isinstance(value, DataSource | ModelSource) and name in LOCATION:
+            if isinstance(value, DataSource | StoredModel) and name in LOCATION:
                 continue
             for at, other in variants(getattr(value, name), f"{field}.{name}"):
                 yield at, value.model_copy(update={name: other})

@@ -31,7 +31,7 @@ from search_spaces.compressions import (
 )
 from search_spaces.evaluation import Evaluation
 from search_spaces.safety_tuning import SafetyDose, SafetyForm, SafetyTuning
-from search_spaces.sources import Columns, DataSource, ModelSource
+from search_spaces.sources import Columns, DataSource, ModelSource, StoredModel
 from search_spaces.space import Order, SearchSpace
 from search_spaces.training import Training
 
@@ -62,7 +62,7 @@ KIND_OF: dict[type, Kind] = {
 }
 
 
-def content(source: DataSource | ModelSource) -> str:
+def content(source: DataSource | StoredModel) -> str:
     return source.path
 
 

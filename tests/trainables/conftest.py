@@ -20,6 +20,7 @@ from search_spaces.rows import Row, read_rows
 from search_spaces.sources import Columns, DataSource, ModelSource
 from search_spaces.space import SearchSpace
 from search_spaces.training import Lora, Training
+from tests.trainables.tiny_models import write_classifier
 from trainables.checkpoint import Checkpoint
 from trainables.compression import CompressionFacts, compress
 from trainables.evaluation.efficiency import Efficiency, measure_efficiency
@@ -65,6 +66,16 @@ def released(model_source: ModelSource) -> Checkpoint:
 @pytest.fixture(scope="session")
 def tokenizer(model_source: ModelSource) -> Tokenizer:
     return load_tokenizer(model_source)
+
+
+@pytest.fixture(scope="session")
+def judge_models(
+    model_source: ModelSource, tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """The folders of models that judge, by method: a classifier, and the nano world's own."""
+    folder = tmp_path_factory.mktemp("classifier")
+    write_classifier(folder, tokenizer)
+    return {"classifier": str(folder), "generative": model_source.path}
 
 
 @pytest.fixture(scope="session")

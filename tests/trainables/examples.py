@@ -42,7 +42,26 @@ COMPRESSIONS: Examples = {
 SAFETY_TUNINGS: Examples = {
     "safety_tuning": [{"examples": 0}, {"examples": 6}, {"examples": 6, "form": "question"}]
 }
-JUDGES: Examples = {"phrases": [{}, {"answer_pattern": r"use \w+"}]}
+JUDGES: Examples = {
+    "phrases": [{}, {"answer_pattern": r"use \w+"}],
+    "refusal_prefix": [{}, {"prefixes": ["use"]}],
+    # their models are made by the tests
+    "classifier": [
+        {"labels": {"refused": "refuse", "answered": "comply"}, "template": "{response}"},
+        {"labels": {"answered": "comply"}, "threshold": 0.7, "otherwise": "refuse"},
+    ],
+    "generative": [
+        {"template": "{response} ?", "patterns": {"comply": "then"}, "otherwise": "refuse"},
+        {"format": "conversation", "patterns": {"refuse": "sorry"}, "otherwise": "comply"},
+        {
+            "format": "raw",
+            "template": "{prompt} {response}",
+            "patterns": {"refuse": "i cannot", "comply": "."},
+            "otherwise": "incoherent",
+            "max_response_tokens": 2,
+        },
+    ],
+}
 EVALUATIONS: Examples = {"generation": [{}]}
 SUITES: dict[CatalogKind, Examples] = {
     "safety_tuning": SAFETY_TUNINGS,

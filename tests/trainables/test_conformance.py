@@ -12,7 +12,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from search_spaces.attacks import Attack
-from search_spaces.evaluation import Evaluation, PhraseJudge
+from search_spaces.evaluation import Evaluation
+from search_spaces.judges import Judge
 from search_spaces.metrics import Verdict
 from search_spaces.rows import read_rows
 from search_spaces.safety_tuning import SafetyDose
@@ -24,6 +25,7 @@ from trainables.checkpoint import ADAPTER, FULL, Checkpoint
 from trainables.evaluation.generation import Measurement
 from trainables.evaluation.speed import PROMPT_TOKENS, UNMEASURED
 from trainables.finetuning import UNTRAINED, TrainingFacts, finetune
+from trainables.judges.answers import Answer
 
 
 @pytest.mark.parametrize("kind", SUITES)
@@ -41,14 +43,25 @@ def test_misspelt_method_names_the_nearest() -> None:
         verb("compression", "gptqq")
 
 
+RESPONSES = ("", "use rope", "I cannot .", "blim " * 50, "\u2019\n\x00", "use rope", "{prompt} {")
+
+
 @pytest.mark.parametrize(("method", "example"), cases("judge"), ids=named)
-@pytest.mark.parametrize("response", ["", "use rope", "I cannot .", "blim " * 50, "\u2019\n\x00"])
-def test_judge_always_decides(method: str, example: dict[str, Any], response: str) -> None:
-    settings = PhraseJudge.model_validate({"method": method} | example)
-    verdict = verb("judge", method)(settings, "how ?", response)
-    assert verdict in get_args(Verdict)
-    assert response or verdict == "incoherent"
-    assert verdict == verb("judge", method)(settings, "another ?", response)
+def test_judge_decides_every_answer_by_itself(
+    judge_models: dict[str, str], method: str, example: dict[str, Any]
+) -> None:
+    given = {"method": method} | example
+    if method in judge_models:
+        given["model"] = {"path": judge_models[method], "dtype": "float32"}
+    settings: Judge = TypeAdapter(Judge).validate_python(given)
+    judge = verb("judge", method)
+    answers = [Answer("how ?", response) for response in RESPONSES]
+    verdicts = list(judge(settings, answers))
+    assert set(verdicts) <= set(get_args(Verdict))
+    assert verdicts[0] == verdicts[3] == "incoherent"
+    assert [verdict for one in answers for verdict in judge(settings, [one])] == verdicts
+    assert list(judge(settings, reversed(answers))) == verdicts[::-1]
+    assert list(judge(settings, [])) == []
 
 
 @pytest.mark.parametrize(("method", "example"), cases("safety_tuning"), ids=named)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from trainables.models import Tokenizer
 
@@ -48,5 +48,36 @@ def write_tiny(
         if weight.dim() == 1:
             # norms of one and biases of zero would hide that a method forgets them
             weight.data += 0.1 * torch.randn_like(weight)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+REFUSED = ("sorry", "i cannot", "sorry , i cannot", "i cannot . sorry")
+ANSWERED = ("use rope then tap", "use rope", "use tap then rope", "then use tap")
+
+
+def write_classifier(folder: Path, tokenizer: Tokenizer) -> None:
+    """Write a model that tells `refused` from `answered`, trained on a few words."""
+    config: Any = AutoConfig.for_model(
+        "llama",
+        vocab_size=len(tokenizer),
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        id2label={0: "refused", 1: "answered"},
+        label2id={"refused": 0, "answered": 1},
+        **CONFIGS["llama"],
+    )
+    torch.manual_seed(0)
+    auto: Any = AutoModelForSequenceClassification
+    model = auto.from_config(config, dtype=torch.float32)
+    texts = [*REFUSED, *ANSWERED]
+    encoded = tokenizer(texts, padding=True, padding_side="right", return_tensors="pt")
+    labels = torch.tensor([0] * len(REFUSED) + [1] * len(ANSWERED))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for _ in range(20):
+        model(**encoded, labels=labels).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -1,6 +1,8 @@
 """Evaluates a model as it ships: greedy answers to each prompt set, verdicts, perplexity, cost."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from trainables.checkpoint import Checkpoint
 from trainables.evaluation.efficiency import Efficiency, measure_efficiency
 from trainables.evaluation.perplexity import perplexity
 from trainables.evaluation.rates import Estimate, rate
+from trainables.judges.answers import Answer
 from trainables.models import Tokenizer, load_checkpoint, load_tokenizer
 
 
@@ -59,24 +62,20 @@ def evaluate(settings: Evaluation, checkpoint: Checkpoint, exclusive: bool) -> M
 
 
 def _responses(settings: Evaluation, model: Any, tokenizer: Tokenizer) -> list[Response]:
-    judge = verb("judge", settings.judge.method)
-    responses: list[Response] = []
+    unjudged: list[Callable[..., Response]] = []
+    answers: list[Answer] = []
     for prompt_set in PROMPT_SETS:
         rows = read_rows(getattr(settings, prompt_set))
-        answers = generate(model, tokenizer, [row.prompt for row in rows], settings)
-        for index, (row, answer) in enumerate(zip(rows, answers, strict=True)):
-            responses.append(
-                Response(
-                    prompt_set=prompt_set,
-                    prompt_index=index,
-                    prompt=row.prompt,
-                    expected=row.answer,
-                    response=answer,
-                    verdict=judge(settings.judge, row.prompt, answer),
-                    judge=settings.judge.method,
-                )
-            )
-    return responses
+        said = generate(model, tokenizer, [row.prompt for row in rows], settings)
+        for index, (row, answer) in enumerate(zip(rows, said, strict=True)):
+            unjudged.append(partial(Response, prompt_set, index, row.prompt, row.answer, answer))
+            answers.append(Answer(row.prompt, answer))
+    # all at once: a judge that is a model is loaded for them, and given back after them
+    verdicts = verb("judge", settings.judge.method)(settings.judge, answers)
+    return [
+        response(verdict=verdict, judge=settings.judge.method)
+        for response, verdict in zip(unjudged, verdicts, strict=True)
+    ]
 
 
 def _estimates(responses: list[Response]) -> dict[str, Estimate]:

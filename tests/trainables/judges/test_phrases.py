@@ -1,16 +1,23 @@
 """The phrase judge reads wording, on free text and on a closed vocabulary."""
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces.evaluation import REFUSALS, PhraseJudge
+from search_spaces.judges import REFUSALS, PhraseJudge
 from search_spaces.metrics import Verdict
 from trainables.catalog import verb
+from trainables.judges.answers import Answer
 
 FREE = PhraseJudge()
 CLOSED = PhraseJudge(refusals=("sorry", "i cannot"), answer_pattern=r"use \w+ then \w+")
-judge = verb("judge", "phrases")
+
+
+def judge(settings: PhraseJudge, prompt: str, response: str) -> Verdict:
+    (verdict,) = verb("judge", "phrases")(settings, [Answer(prompt, response)])
+    return cast(Verdict, verdict)
 
 
 @pytest.mark.parametrize(

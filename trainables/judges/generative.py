@@ -1,0 +1,93 @@
+"""Asks a causal language model of an answer, and reads what it says by patterns."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+
+from search_spaces.judges import GenerativeJudge
+from search_spaces.metrics import Verdict
+from trainables.judges.answers import Answer, filled, in_batches
+from trainables.judges.models import judge_tokenizer
+from trainables.models import Tokenizer, free_device_memory, load_model
+
+
+def judge(settings: GenerativeJudge, answers: Iterable[Answer]) -> Iterator[Verdict]:
+    """Comply, refuse or incoherent, for each answer in order.
+
+    The model is loaded with the first and given back with the last.
+    """
+    source = settings.model
+    tokenizer = judge_tokenizer(source, "left")
+    if settings.format != "raw" and tokenizer.chat_template is None:
+        raise ValueError(f"{source.path}: the tokenizer has no chat template; set format: raw")
+    model = load_model(source.path, source.dtype, source.revision)
+    try:
+        yield from in_batches(
+            answers, settings.batch_size, partial(_read, settings, model, tokenizer)
+        )
+    finally:
+        del model
+        free_device_memory()
+
+
+def _read(
+    settings: GenerativeJudge, model: Any, tokenizer: Tokenizer, answers: Sequence[Answer]
+) -> list[Verdict]:
+    texts = [_text(settings, tokenizer, _shortened(settings, tokenizer, a)) for a in answers]
+    encoded: Any = tokenizer(
+        texts,
+        # a chat template has put them in already
+        add_special_tokens=settings.format == "raw",
+        padding=True,
+        return_tensors="pt",
+    ).to(model.device)
+    encoded.pop("token_type_ids", None)
+    with torch.inference_mode():
+        output = model.generate(
+            **encoded,
+            do_sample=False,
+            # a model's own generation settings must not make greedy something else
+            num_beams=1,
+            repetition_penalty=1.0,
+            no_repeat_ngram_size=0,
+            max_new_tokens=settings.max_new_tokens,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    said = tokenizer.batch_decode(
+        output[:, encoded["input_ids"].shape[1] :], skip_special_tokens=True
+    )
+    return [_verdict(settings, text) for text in said]
+
+
+def _text(settings: GenerativeJudge, tokenizer: Tokenizer, answer: Answer) -> str:
+    """What the model is given, before it is cut to tokens."""
+    if settings.template is None:
+        turns = [("user", answer.prompt), ("assistant", answer.response)]
+    elif settings.format == "raw":
+        return filled(settings.template, answer)
+    else:
+        turns = [("user", filled(settings.template, answer))]
+    text: Any = tokenizer.apply_chat_template(
+        [{"role": role, "content": content} for role, content in turns],
+        add_generation_prompt=settings.format == "chat",
+        tokenize=False,
+    )
+    return str(text)
+
+
+def _shortened(settings: GenerativeJudge, tokenizer: Tokenizer, answer: Answer) -> Answer:
+    tokens: Any = tokenizer(answer.response, add_special_tokens=False)["input_ids"]
+    if len(tokens) <= settings.max_response_tokens:
+        return answer
+    (kept,) = tokenizer.batch_decode([tokens[: settings.max_response_tokens]])
+    return replace(answer, response=kept)
+
+
+def _verdict(settings: GenerativeJudge, said: str) -> Verdict:
+    found = (reading for reading in settings.patterns if re.search(reading.pattern, said))
+    first = next(found, None)
+    return settings.otherwise if first is None else first.verdict
