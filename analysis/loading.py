@@ -14,6 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
+from analysis.cell_files import read_cells, read_folder
+from analysis.judgements import (
+    VERDICT_COLUMNS,
+    judgement_names,
+    read_judgement,
+    rejudged,
+    with_verdicts,
+    without_judgement,
+)
 from search_spaces.settings import SpaceError
 from search_spaces.space import DEFAULT_OBJECTIVES, Objective
 
@@ -50,8 +59,6 @@ _OWN: dict[str, Any] = {
     "packages": pl.String,
     "git_commit": pl.String,
 }
-COMPACTED = "compacted"
-"""How the names of files begin that hold many cells."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,8 @@ class Records:
     """Names of files that could not be read, and were left out."""
     sources: tuple[str, ...] = field(default=())
     """Studies in the table's `study` column; responses are read from there."""
+    judge: str | None = None
+    """Whose verdicts the rates and responses hold; None: each study's own judge's."""
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -81,9 +90,36 @@ class Records:
     def responses(self) -> pl.DataFrame:
         """One row an `ok` cell and prompt: study, cell, prompt_set, prompt_index, prompt, expected,
         response, verdict, judge. Empty where the sources keep none."""
+        if self.judge is None:
+            return self._own_responses
+        kept = without_judgement(self.sources, self.judge)
+        verdicts = _judgement(self.sources, self.judge, self.ok)
+        return with_verdicts(self._own_responses, verdicts, self.judge, kept)
+
+    @cached_property
+    def verdicts(self) -> pl.DataFrame:
+        """One row an `ok` cell, prompt and judge: study, cell, prompt_set, prompt_index, judge,
+        verdict; of each study's own judge, and of all that read its answers again."""
+        own = self._own_responses.select(*VERDICT_COLUMNS)
+        names = {name for study in self.sources for name in judgement_names(study)}
+        again = [_judgement(self.sources, name, self.ok) for name in sorted(names)]
+        return pl.concat([own, *again])
+
+    @property
+    def unreadable_responses(self) -> list[str]:
+        """Names of files of responses that could not be read, and were left out."""
+        return self._read_responses[1]
+
+    @property
+    def _own_responses(self) -> pl.DataFrame:
+        return self._read_responses[0]
+
+    @cached_property
+    def _read_responses(self) -> tuple[pl.DataFrame, list[str]]:
         parts = [_responses(study, self.ok) for study in self.sources]
-        found = [part for part in parts if not part.is_empty()]
-        return pl.concat(found, how="diagonal_relaxed") if found else _empty(RESPONSE_COLUMNS)
+        found = [rows for rows, _ in parts]
+        unreadable = [name for _, names in parts for name in names]
+        return pl.concat([_empty(RESPONSE_COLUMNS), *found], how="diagonal_relaxed"), unreadable
 
     @cached_property
     def environments(self) -> dict[str, dict[str, int]]:
@@ -105,13 +141,17 @@ RESPONSE_COLUMNS: dict[str, Any] = {
 }
 
 
-def load_records(*sources: str, columns: Mapping[str, str] | None = None) -> Records:
+def load_records(
+    *sources: str, columns: Mapping[str, str] | None = None, judge: str | None = None
+) -> Records:
     """All cells of studies and tables. An `ok` attempt beats a failed one, a later an earlier.
 
     `sources`: folders or URIs of studies, globs of them, or .csv and .parquet tables that were
     made elsewhere; `columns` maps our column names to such a table's, and what it does not name
-    keeps its name. Columns that some sources lack are null there. Raises SpaceError for a source
-    that is not there and a mapping that does not fit.
+    keeps its name. Columns that some sources lack are null there. With a `judge`, what depends on
+    verdicts follows from that judge's, and is null where it has not read all of a cell's answers.
+    Raises SpaceError for a source that is not there, a mapping that does not fit, and a judge that
+    no study knows.
     """
     tables: list[pl.DataFrame] = []
     unreadable: list[str] = []
@@ -129,7 +169,11 @@ def load_records(*sources: str, columns: Mapping[str, str] | None = None) -> Rec
             objectives += _declared(source)
     table = _tidy(tables)
     wanted = objectives[0] if objectives else _default_objectives(table)
-    return Records(table, wanted, unreadable, tuple(studies))
+    if judge is not None:
+        kept = without_judgement(studies, judge)
+        ok = table.filter(pl.col("status") == "ok")
+        table = rejudged(table, _judgement(studies, judge, ok), kept)
+    return Records(table, wanted, unreadable, tuple(studies), judge)
 
 
 def read_table(content: bytes) -> pa.Table:
@@ -163,15 +207,8 @@ def _refuse_missing(study: str) -> None:
 
 def _read_all(study: str, folder: str) -> tuple[list[pl.DataFrame], list[str]]:
     """The tables of a study's folder, and names of files that are none."""
-    files, base = fsspec.core.url_to_fs(study)
-    tables: list[pl.DataFrame] = []
-    unreadable: list[str] = []
-    for path in sorted(files.glob(f"{base.rstrip('/')}/{folder}/*.parquet")):
-        try:
-            tables.append(pl.read_parquet(BytesIO(files.cat_file(path))))
-        except (OSError, pl.exceptions.PolarsError):
-            unreadable.append(str(path).rpartition("/")[2])
-    return tables, unreadable
+    found, unreadable = read_folder(study, folder)
+    return [table for _, table in found], unreadable
 
 
 def _declared(study: str) -> list[tuple[Objective, ...]]:
@@ -228,26 +265,19 @@ def _empty(columns: Mapping[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(schema=dict(columns))
 
 
-def _responses(study: str, ok: pl.DataFrame) -> pl.DataFrame:
-    """The responses of a study's cells, of the attempts that count."""
-    files, base = fsspec.core.url_to_fs(study)
+def _responses(study: str, ok: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """The responses of a study's cells, of the attempts that count, and unreadable files."""
     counted = ok.filter(pl.col("study") == study).select("cell", "attempt")
-    names = {f"{cell}-{attempt}.parquet" for cell, attempt in counted.iter_rows()}
-    tables: list[pl.DataFrame] = []
-    for path in sorted(files.glob(f"{base.rstrip('/')}/responses/*.parquet")):
-        name = str(path).rpartition("/")[2]
-        if name in names:
-            table = pl.read_parquet(BytesIO(files.cat_file(path)))
-            attempt = name.removesuffix(".parquet").rpartition("-")[2]
-            tables.append(table.with_columns(attempt=pl.lit(attempt)))
-        elif name.startswith(COMPACTED):
-            table = pl.read_parquet(BytesIO(files.cat_file(path)))
-            tables.append(table.join(counted, on=["cell", "attempt"], how="semi"))
-    if not tables:
-        return _empty(RESPONSE_COLUMNS)
-    found = pl.concat(tables, how="diagonal_relaxed").with_columns(study=pl.lit(study))
-    # a crash between the two steps of a compaction leaves both
-    return found.unique(["cell", "prompt_set", "prompt_index"], maintain_order=True)
+    rows, unreadable = read_cells(study, "responses", counted)
+    if rows is None:
+        return _empty(RESPONSE_COLUMNS), unreadable
+    return rows.with_columns(study=pl.lit(study)), unreadable
+
+
+def _judgement(studies: Sequence[str], judge: str, ok: pl.DataFrame) -> pl.DataFrame:
+    """A judge's verdicts on the studies' cells."""
+    parts = [read_judgement(study, judge, ok) for study in studies]
+    return pl.concat([_empty(VERDICT_COLUMNS), *parts])
 
 
 def _differences(ok: pl.DataFrame) -> dict[str, dict[str, int]]:

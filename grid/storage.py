@@ -7,6 +7,7 @@ import platform
 import shutil
 import tempfile
 import uuid
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -67,6 +68,11 @@ class Storage:
         finally:
             temporary.unlink(missing_ok=True)
         _sync_folder(target.parent)
+
+    def remove(self, name: str) -> None:
+        """Delete a file; one that is gone already is no error."""
+        with suppress(FileNotFoundError):
+            self._files.rm_file(self._at(name))
 
     def workspace(self) -> Path:
         """A new empty folder for a stage to write to; on the root's disk if it is local."""

@@ -59,11 +59,9 @@ class Study:
 
     def recorded(self) -> set[str]:
         """Ids of the cells that have an `ok` record."""
-        done = set()
+        done: set[str] = set()
         for name in self.storage.names("records"):
-            record = _read_status(self.storage, name)
-            if record == "ok":
-                done.add(name.rpartition("-")[0])
+            done |= _recorded_ok(self.storage, name)
         return done
 
 
@@ -133,9 +131,11 @@ def _placeless(value: Any) -> Any:
     return [_placeless(v) for v in value] if isinstance(value, list) else value
 
 
-def _read_status(storage: Storage, name: str) -> str | None:
+def _recorded_ok(storage: Storage, name: str) -> set[str]:
+    """The cells with an `ok` row in one file of records."""
     try:
         table = read_table(storage.read(f"records/{name}"))
     except (OSError, ValueError):
-        return None  # an unreadable record is no record: the cell is recorded again
-    return str(table["status"][0])
+        return set()  # an unreadable record is no record: the cell is recorded again
+    rows = zip(table["cell"].to_pylist(), table["status"].to_pylist(), strict=True)
+    return {cell for cell, status in rows if status == "ok"}

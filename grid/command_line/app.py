@@ -1,4 +1,4 @@
-"""The `trilemma` command: plan, run, status, front, export, methods, nano."""
+"""The `trilemma` command: plan, run, status, front, compact, export, methods, nano."""
 
 import json
 import os
@@ -143,6 +143,18 @@ def export(
     if exported.same_answers < exported.prompts:
         _complain("not every answer is as recorded: other hardware or library versions round apart")
         raise typer.Exit(EXIT_FAILED)
+
+
+@app.command(epilog="Example: trilemma compact studies/first")
+def compact(study: StudyFolder) -> None:
+    """Pack a study's many small files into few, which load at once; every row is kept."""
+    from grid.command_line.compaction import compaction_notes, compaction_table
+    from grid.compaction import compact as compact_study
+
+    reports = compact_study(study)
+    out.print(compaction_table(reports))
+    for note in compaction_notes(reports):
+        Console(stderr=True).print(f"warning: {note}", soft_wrap=True, highlight=False)
 
 
 @app.command(epilog="Example: trilemma methods --json")

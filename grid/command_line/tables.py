@@ -205,13 +205,14 @@ def _value(row: Mapping[str, Any], metric: str, between: str | None) -> str:
     if value is None:
         return ""
     if metric.startswith("weights_bytes") or metric == "peak_memory_bytes":
-        return _bytes(value)
+        return bytes_text(value)
     if error is None:
         return f"{value:,.2f}" if value >= 1 else f"{value:.3g}"
     return f"{value:.3f}" if between is None else f"{value:.3f}{between}±{error:.3f}"
 
 
-def _bytes(count: float) -> str:
+def bytes_text(count: float) -> str:
+    """Bytes in the unit that is easiest to read."""
     if count < 1000:
         return f"{count:.0f} B"
     for unit in ("kB", "MB"):
