@@ -13,6 +13,7 @@ from search_spaces.metrics import RATES, Metric
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 ATTACK_ORDER = ("attack", "attack_examples", "attack_epochs")
 LABELLED = (
     "study", "model", "safety_examples", "attack", "compression_label", "calibration_data",
@@ -49,6 +50,13 @@ class Configurations:
         seeded = self.cells.group_by("index").agg(pl.col(self.repetition).is_not_null().any())
         return seeded.sort("index")[self.repetition].cast(pl.Float64).to_numpy()
 
+    def only(self, kept: Mask) -> "Configurations":
+        """Some of them, renumbered: `kept` is (configurations,)."""
+        number = pl.DataFrame({"index": np.flatnonzero(kept), "new": np.arange(kept.sum())})
+        cells = self.cells.join(number, on="index", maintain_order="left")
+        cells = cells.drop("index").rename({"new": "index"})
+        return Configurations(self.table.filter(pl.Series(kept)), cells, self.repetition)
+
     def by_unit(self, rows: Floats) -> Floats:
         """What cells measured, (cells, ...), as (configurations, units, ...): the mean of the cells
         of one unit; nan where there is none."""
@@ -75,7 +83,7 @@ def configurations(records: Records) -> Configurations:
         cells=pl.len(),
     )
     table = first.select("index", "cell", "device", *FACTORS).join(counts, on="index").sort("index")
-    retrained = len(table) > 0 and table["seeds"].max() > 1
+    retrained = table.select((pl.col("seeds") > 1).any()).item()
     repetition = "seed" if retrained else "calibration_seed"
     cells = cells.with_columns(
         unit=pl.col(repetition).rank("dense").fill_null(1).cast(pl.Int64) - 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from analysis.configurations import Configurations, Floats, configurations, outcomes
+from analysis.configurations import Configurations, Floats, Mask, configurations, outcomes
 from analysis.links import link_of
 from analysis.loading import Records
 from analysis.prompt_noise import Reported, nan_mean, replicate_prompts, replicate_report
@@ -47,6 +47,15 @@ class Draws:
         tail = 100 * (1 - level) / 2
         low, high = np.percentile(self.values[metric], [tail, 100 - tail], axis=0)
         return low, high
+
+    def only(self, kept: Mask) -> "Draws":
+        """The draws of some configurations: `kept` is (configurations,)."""
+        return Draws(
+            self.configurations.only(kept),
+            {metric: found[kept] for metric, found in self.estimates.items()},
+            {metric: found[:, kept] for metric, found in self.values.items()},
+            self.noise,
+        )
 
 
 def draw(

@@ -1,4 +1,4 @@
-"""The Pareto front: the cells that no other cell dominates on the declared objectives."""
+"""The Pareto front: what no other cell dominates on the declared objectives."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import moocore
 import numpy as np
 
+from analysis.configurations import Floats, Mask
 from search_spaces.metrics import DEVICE_METRICS
 from search_spaces.space import Objective
 
@@ -17,12 +18,12 @@ def fronts(
 
     A number that was measured on a CPU says nothing about one that was measured on a GPU.
     """
-    if not any(objective.metric in DEVICE_METRICS for objective in objectives):
+    if not bound_to_device(objectives):
         return {"": front(rows, objectives)}
     ok = [row for row in rows if row["status"] == "ok"]
-    devices = sorted({row["device"] for row in ok})
+    devices = sorted({row["device"] for row in ok}, key=str)
     return {
-        device: front([row for row in ok if row["device"] == device], objectives)
+        str(device): front([row for row in ok if row["device"] == device], objectives)
         for device in devices
     }
 
@@ -41,15 +42,51 @@ def front(rows: Sequence[dict[str, Any]], objectives: Sequence[Objective]) -> li
     ]
     if not complete:
         return []
-    devices = sorted({str(row["device"]) for row in complete})
-    bound = [name for name in names if name in DEVICE_METRICS]
-    if bound and len(devices) > 1:
-        raise ValueError(f"{bound[0]} was measured on {', '.join(devices)}: one front a device")
-    points = np.array([[row[name] for name in names] for row in complete], dtype=float)
-    maximise = [objective.direction == "maximize" for objective in objectives]
-    on_front = moocore.is_nondominated(points, maximise=maximise, keep_weakly=True)
-    chosen = [row for row, kept in zip(complete, on_front, strict=True) if kept]
-    signs = [-1 if up else 1 for up in maximise]
-    return sorted(
-        chosen, key=lambda row: tuple(s * row[n] for s, n in zip(signs, names, strict=True))
+    refuse_several_devices([row["device"] for row in complete], objectives)
+    points = losses(
+        np.array([[row[name] for name in names] for row in complete], dtype=float), objectives
     )
+    chosen = np.flatnonzero(nondominated(points))
+    return [complete[i] for i in sorted(chosen, key=lambda i: tuple(points[i]))]
+
+
+def bound_to_device(objectives: Sequence[Objective]) -> bool:
+    """True if an objective depends on the device it was measured on."""
+    return any(objective.metric in DEVICE_METRICS for objective in objectives)
+
+
+def refuse_several_devices(devices: Sequence[Any], objectives: Sequence[Objective]) -> None:
+    """Raises ValueError if a device-bound objective was measured on several devices."""
+    bound = [o.metric for o in objectives if o.metric in DEVICE_METRICS]
+    several = sorted({str(device) for device in devices})
+    if bound and len(several) > 1:
+        raise ValueError(f"{bound[0]} was measured on {', '.join(several)}: one front a device")
+
+
+def losses(values: Floats, objectives: Sequence[Objective]) -> Floats:
+    """Values (..., objectives) as losses, of which less is better."""
+    signs = [-1.0 if objective.direction == "maximize" else 1.0 for objective in objectives]
+    signed: Floats = values * np.array(signs)
+    return signed
+
+
+def nondominated(points: Floats) -> Mask:
+    """Which points (points, objectives) no other dominates; equal points are all kept.
+
+    `points` are losses. Without a point, none.
+    """
+    if not len(points):
+        return np.zeros(0, dtype=bool)
+    kept: Mask = moocore.is_nondominated(points, keep_weakly=True)
+    return kept
+
+
+def knee(points: Floats) -> int:
+    """The point of a front that lies furthest from the plane through the front's ends towards the
+    ideal point (Das 1999): the least sum of losses, each scaled to the front's own range.
+
+    `points` are losses (points, objectives), non-dominated and at least one.
+    """
+    ideal, nadir = points.min(axis=0), points.max(axis=0)
+    width = np.where(nadir > ideal, nadir - ideal, 1.0)
+    return int(((points - ideal) / width).sum(axis=1).argmin())
