@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from rich.filesize import decimal
 from rich.table import Table
 
-from grid.command_line.tables import bytes_text
 from grid.compaction import Compacted
 
 COLUMNS = ("files before", "after", "size before", "after")
@@ -21,8 +21,8 @@ def compaction_table(reports: Sequence[Compacted]) -> Table:
             report.folder,
             str(report.files_before),
             str(report.files_after),
-            bytes_text(report.bytes_before),
-            bytes_text(report.bytes_after),
+            decimal(report.bytes_before),
+            decimal(report.bytes_after),
         )
     return table
 
