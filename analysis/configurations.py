@@ -123,11 +123,17 @@ def varying(table: pl.DataFrame, names: Sequence[str]) -> list[str]:
 
 
 def _keyed(ok: pl.DataFrame) -> pl.DataFrame:
-    """With `key`, equal for the cells of a study that only repeat each other."""
+    """With `key`, equal for the cells of a study that only repeat each other.
+
+    Records without `configuration` (a table made elsewhere) are grouped by their factors, where
+    seeds tell all of a group's cells apart; else each cell is for itself.
+    """
     factors = [pl.col(name).cast(pl.String).fill_null("") for name in FACTORS]
-    by_factors = pl.when(pl.col("seed").is_not_null()).then(pl.concat_str(factors, separator="|"))
-    key = pl.coalesce("configuration", by_factors, "cell")
-    return ok.with_columns(key=key)
+    group = pl.concat_str(factors, separator="|")
+    same = ["device", group]
+    repeats = pl.struct("seed", "calibration_seed").n_unique().over(same) == pl.len().over(same)
+    by_factors = pl.when(repeats & pl.col("seed").is_not_null()).then(group)
+    return ok.with_columns(key=pl.coalesce("configuration", by_factors, "cell"))
 
 
 def _ordered(table: pl.DataFrame) -> pl.DataFrame:

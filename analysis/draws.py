@@ -67,6 +67,11 @@ def draw(
     bootstrap); else without noise. Raises KeyError for a metric that the records lack.
     """
     groups = configurations(records)
+    for metric in metrics:
+        if len(groups) and metric not in groups.cells.columns:
+            raise KeyError(
+                f"no column {metric}; the records have: {', '.join(records.table.columns)}"
+            )
     rng = np.random.default_rng(seed)
     weights: dict[str, Floats] = {}
     drawn = {
@@ -102,8 +107,9 @@ def _draw_metric(
     weights: dict[str, Floats],
     rng: np.random.Generator,
 ) -> _Drawn:
-    link = link_of(metric, groups.cells[metric])
-    measured = groups.by_unit(_column(groups, metric))
+    column = _column(groups, metric)
+    link = link_of(metric, column)
+    measured = groups.by_unit(column)
     answered = _answered(records, groups, metric)
     if answered is None:
         reported = _reported(groups, metric)

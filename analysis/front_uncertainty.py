@@ -16,6 +16,9 @@ from search_spaces.space import Objective
 
 BEYOND_WORST = 0.1
 """The reference point lies so much of an objective's range beyond its worst value."""
+PLAUSIBLE = 0.1
+"""What is less probable is not on the front. Of several that differ by less than their standard
+errors, each may be the best: all of them are plausible."""
 ATTAINMENT_REPLICATES = 400
 VOROBEV_REPLICATES = 400
 VOROBEV_SAMPLES = 4000
@@ -31,9 +34,9 @@ class UncertainFront:
     objectives: tuple[Objective, ...]
     table: pl.DataFrame
     """One row a configuration: its columns, and `on_front`, `rank` (0: the front), `probability`
-    (of being non-dominated), `knee`, `knee_share` (how often it is the knee),
-    `hypervolume_contribution`, and for each objective `<metric>`, `<metric>_low`,
-    `<metric>_high` (95 %)."""
+    (of being non-dominated), `plausible` (that is at least PLAUSIBLE), `knee`, `knee_share` (how
+    often it is the knee), `hypervolume_contribution`, and for each objective `<metric>`,
+    `<metric>_low`, `<metric>_high` (95 %)."""
     hypervolume: float
     """Share of the box between the best and the reference point that the front dominates."""
     hypervolume_low: float
@@ -66,13 +69,14 @@ def uncertain_front(draws: Draws, objectives: Sequence[Objective], seed: int = 0
     refuse_several_devices(draws.configurations.table["device"].to_list(), objectives)
     measured = _points(draws.estimates, objectives)
     replicates = _points(pooled(draws, seed).values, objectives)
-    box = _box(measured, objectives)
+    box = _box(measured, replicates, objectives)
     measured, replicates = _scaled(measured, box), _scaled(replicates, box)
     kept = _nondominated_each(replicates)
     table = _table(draws, objectives).with_columns(
         on_front=pl.Series(nondominated(measured)),
         rank=pl.Series(_ranks(measured), dtype=pl.Int64),
         probability=pl.Series(kept.mean(axis=0)),
+        plausible=pl.Series(kept.mean(axis=0) >= PLAUSIBLE),
         knee=pl.Series(_knees(measured[None], nondominated(measured)[None])[0]),
         knee_share=pl.Series(_knees(replicates, kept).mean(axis=0)),
         hypervolume_contribution=pl.Series(_contributions(measured), dtype=pl.Float64),
@@ -111,21 +115,25 @@ def _complete(draws: Draws, objectives: Sequence[Objective]) -> Draws:
 
 
 def _points(by_metric: Mapping[Metric, Floats], objectives: Sequence[Objective]) -> Floats:
-    """Losses (..., configurations, objectives)."""
-    return losses(np.stack([by_metric[o.metric] for o in objectives], axis=-1), objectives)
+    """Losses (..., configurations, objectives); a single objective gets a constant beside it,
+    because moocore wants two."""
+    values = [by_metric[objective.metric] for objective in objectives]
+    points = losses(np.stack(values, axis=-1), objectives)
+    return points if len(objectives) > 1 else np.concatenate([points, 0 * points], axis=-1)
 
 
-def _box(measured: Floats, objectives: Sequence[Objective]) -> Floats:
+def _box(measured: Floats, replicates: Floats, objectives: Sequence[Objective]) -> Floats:
     """Ideal and reference point, in losses: (2, objectives). All of 0 to 1 for shares, so that
-    fronts of several studies can be compared; else the range that was measured, and some more."""
-    box = np.zeros((2, len(objectives)))
-    for column, objective in enumerate(objectives):
+    fronts of several studies can be compared; else from the best of the replicates to somewhat
+    beyond the worst that was measured."""
+    box = np.stack([np.zeros(measured.shape[1]), np.ones(measured.shape[1])])
+    for column, objective in enumerate(objectives if len(measured) else ()):
         values = measured[:, column]
         if objective.metric in RATES and (np.abs(values) <= 1).all():
             box[:, column] = sorted(losses(np.array([[0.0], [1.0]]), [objective])[:, 0])
-        elif len(values):
+        else:
             width = values.max() - values.min() or 1.0
-            box[:, column] = values.min(), values.max() + BEYOND_WORST * width
+            box[:, column] = replicates[:, :, column].min(), values.max() + BEYOND_WORST * width
     return box
 
 

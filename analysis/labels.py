@@ -27,6 +27,17 @@ def compression_label(row: Mapping[str, Any]) -> str:
     return row.get("compression_label") or row["compression"] or "?"
 
 
+def bytes_text(count: float) -> str:
+    """`97.9 kB`, in powers of a thousand."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    for unit in ("kB", "MB"):
+        count /= 1000
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:,.1f} GB"
+
+
 def cell_label(row: Mapping[str, Any], varying: Sequence[str]) -> str:
     """What tells a cell from others: those of its factors that vary, in words.
 

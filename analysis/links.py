@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from scipy.special import expit, logit
 
 from analysis.configurations import Floats
@@ -33,9 +32,12 @@ LOG = Link(np.log, np.exp, lambda values: values)
 IDENTITY = Link(lambda values: values, lambda scaled: scaled, np.ones_like)
 
 
-def link_of(metric: Metric, values: pl.Series) -> Link:
-    """Logit for shares; log for what is positive; none for rates given as scores (0 to 100)."""
-    known = values.drop_nulls()
+def link_of(metric: Metric, values: Floats) -> Link:
+    """Logit for shares; log for what is positive; none for rates given as scores (0 to 100).
+
+    `values`: what was measured, nan where it was not.
+    """
+    known = values[~np.isnan(values)]
     if metric in RATES:
-        return LOGIT if known.is_between(0, 1).all() else IDENTITY
+        return LOGIT if ((known >= 0) & (known <= 1)).all() else IDENTITY
     return LOG if (known > 0).all() else IDENTITY

@@ -32,7 +32,7 @@ def pooled(draws: Draws, seed: int = 0) -> Draws:
     rng = np.random.default_rng(seed)
     values = {}
     for metric, drawn in draws.values.items():
-        link = link_of(metric, pl.Series(draws.estimates[metric]).fill_nan(None))
+        link = link_of(metric, draws.estimates[metric])
         values[metric] = _pooled(draws, metric, link, drawn, rng)
     return replace(draws, values=values)
 

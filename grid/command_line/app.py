@@ -1,17 +1,21 @@
-"""The `trilemma` command: plan, run, status, front, compact, export, methods, nano."""
+"""The `trilemma` command: plan, run, status, front, judge, compact, export, methods, nano."""
 
 import json
 import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from grid.command_line import tables
+from grid.command_line.options import Columns, Judge, Objectives, Sources
 from search_spaces.settings import SpaceError
+
+if TYPE_CHECKING:
+    from analysis.loading import Records
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
@@ -85,13 +89,14 @@ def run(
 ) -> None:
     """Run every missing stage of a search space and show the front."""
     from grid.command_line.running import run_space
+    from grid.command_line.sources import read_sources
 
     try:
         final = run_space(space, study, engine.value, slots, address)
     except KeyboardInterrupt:
         _complain("stopped; run the same command again to go on where it stopped")
         raise typer.Exit(EXIT_STOPPED) from None
-    show_front(study)
+    show_front(read_sources([study]))
     out.print(tables.files_note(study), highlight=False, soft_wrap=True)
     if final.cells_failed:
         out.print(tables.failures_table(_records(study)))
@@ -112,19 +117,27 @@ def status(study: StudyFolder, as_json: AsJson = False) -> None:
         out.print(tables.failures_table(_records(study)))
 
 
-@app.command(epilog="Example: trilemma front studies/first --json")
+@app.command(
+    epilog="Example: trilemma front published.csv --column safety=trust --column safety_se=trust_sd"
+)
 def front(
-    study: StudyFolder,
+    sources: Sources,
     all_cells: Annotated[
         bool, typer.Option("--all", help="Show every ok cell with its id, on the front or not.")
     ] = False,
+    columns: Columns = None,
+    objectives: Objectives = None,
+    judge: Judge = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the cells that no other cell dominates on the study's objectives."""
+    """Show the configurations that no other dominates, and how surely."""
+    from grid.command_line.sources import read_sources
+
+    records = read_sources(sources, columns, objectives, judge)
     if all_cells:
-        show_all(study, as_json)
+        show_all(records, as_json)
     else:
-        show_front(study, as_json)
+        show_front(records, as_json)
 
 
 @app.command(epilog="Example: trilemma export studies/first --cell 3f2a9c --to exported")
@@ -145,6 +158,51 @@ def export(
         raise typer.Exit(EXIT_FAILED)
 
 
+@app.command(epilog="Example: trilemma judge studies/first --judge refusal_prefix")
+def judge(
+    study: StudyFolder,
+    judge: Annotated[
+        str | None,
+        typer.Option(help="phrases, refusal_prefix, or a YAML file of a judge's settings."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What to call the verdicts; default: the judge or the file.")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Write so many answers for people to label, blind.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="--sample: the new CSV file.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="--sample: another seed, another sample.")] = 0,
+    labels: Annotated[
+        Path | None, typer.Option(help="Read back a CSV file whose labels people filled in.")
+    ] = None,
+) -> None:
+    """Judge a study's stored answers again, without generating, and show how judges agree."""
+    from grid.command_line import judging
+
+    wanted = {"--judge": judge, "--sample": sample, "--labels": labels}
+    given = [option for option, value in wanted.items() if value is not None]
+    if len(given) != 1 or (to is None) == (sample is not None):
+        raise SpaceError(
+            "judge", "", "name one of --judge NAME, --sample N --to FILE.csv, --labels FILE.csv"
+        )
+    if sample is not None and to is not None:
+        count = judging.write_sample(study, sample, seed, to)
+        out.print(f"{count} answers are in {to}; fill in `label` with comply, refuse, incoherent.")
+        out.print(f"Then: trilemma judge {study} --labels {to} --name human", soft_wrap=True)
+        return
+    if labels is not None:
+        name, count, skipped = judging.read_labels(study, labels, name)
+        out.print(f"{count} labels are kept as {name}; {skipped} rows had none.")
+    elif judge is not None:
+        name, judged = judging.judge_again(study, judge, name)
+        out.print(f"{name} read {judged.cells} cells now, {judged.before} before.")
+        for file in judged.unreadable:
+            _warn(f"responses/{file} is unreadable and was left out")
+    for part in judging.agreement_tables(study, str(name)):
+        out.print(part, highlight=False)
+
+
 @app.command(epilog="Example: trilemma compact studies/first")
 def compact(study: StudyFolder) -> None:
     """Pack a study's many small files into few, which load at once; every row is kept."""
@@ -154,7 +212,7 @@ def compact(study: StudyFolder) -> None:
     reports = compact_study(study)
     out.print(compaction_table(reports))
     for note in compaction_notes(reports):
-        Console(stderr=True).print(f"warning: {note}", soft_wrap=True, highlight=False)
+        _warn(note)
 
 
 @app.command(epilog="Example: trilemma methods --json")
@@ -184,43 +242,39 @@ def nano(
     out.print(f"The model is in {folder / 'model'}, the data in {folder / 'data'}.")
 
 
-def show_front(study: str, as_json: bool = False) -> None:
-    """Print a study's front as a table or as JSON."""
-    from analysis.front import fronts
-    from grid.study import open_study
+def show_front(records: "Records", as_json: bool = False) -> None:
+    """Print the front of each device as a table or as JSON."""
+    from analysis.draws import draw
+    from analysis.front_uncertainty import uncertain_fronts
+    from grid.command_line import front_tables
 
-    objectives = open_study(study).space.objectives
-    records = _records(study)
-    found = fronts(records, objectives)
+    metrics = [objective.metric for objective in records.objectives]
+    found = uncertain_fronts(draw(records, metrics), records.objectives)
     if as_json:
-        wanted = [objective.model_dump() for objective in objectives]
-        cells = [row for rows in found.values() for row in rows]
-        print(json.dumps({"objectives": wanted, "devices": list(found), "cells": cells}, indent=1))
+        wanted = [objective.model_dump() for objective in records.objectives]
+        values = [front_tables.front_values(front, device) for device, front in found.items()]
+        print(json.dumps({"objectives": wanted, "fronts": values}, indent=1))
         return
-    for device, rows in found.items() or [("", [])]:
-        ok = [r for r in records if r["status"] == "ok" and device in ("", r["device"])]
-        out.print(tables.front_table(rows, ok, objectives, device if len(found) > 1 else ""))
+    if not found:
+        out.print("No ok cell: no front.")
+    for device, front in found.items():
+        out.print(front_tables.front_table(front, device if len(found) > 1 else ""))
 
 
-def show_all(study: str, as_json: bool) -> None:
+def show_all(records: "Records", as_json: bool) -> None:
     """Print every ok cell as a table or as JSON."""
-    from grid.study import open_study
+    from grid.command_line.front_tables import cells_table
 
-    objectives = open_study(study).space.objectives
-    ok = [row for row in _records(study) if row["status"] == "ok"]
     if as_json:
-        print(json.dumps({"cells": ok}, indent=1))
+        print(json.dumps({"cells": records.ok.to_dicts()}, indent=1))
     else:
-        out.print(tables.all_cells_table(ok, objectives))
+        out.print(cells_table(records.ok, records.objectives))
 
 
 def _records(study: str) -> list[dict[str, object]]:
-    from analysis.loading import load_records
+    from grid.command_line.sources import read_sources
 
-    records = load_records(study)
-    for name in records.unreadable:
-        Console(stderr=True).print(f"warning: records/{name} is unreadable and was left out")
-    return records.rows
+    return read_sources([study]).rows
 
 
 def main() -> None:
@@ -237,6 +291,10 @@ def main() -> None:
         text = " ".join(str(error).split())
         _complain(text if refused else f"{type(error).__name__}: {text}{hint}")
         sys.exit(EXIT_REFUSED if refused else EXIT_FAILED)
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
 
 
 def _complain(text: str) -> None:

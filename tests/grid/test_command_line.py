@@ -13,8 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from analysis.draws import draw
+from analysis.front_uncertainty import uncertain_fronts
+from analysis.loading import load_records
 from grid.command_line.app import main
-from grid.command_line.tables import front_table
+from grid.command_line.front_tables import front_table
 from grid.records import RECORD_SCHEMA
 from grid.study import create_study
 from grid.worlds import world_folder
@@ -177,7 +180,7 @@ def test_folder_that_holds_no_study_is_refused(
     folder = tmp_path if there else tmp_path / "nowhere"
     refusal = type_in(verb, str(folder)).refusal()
     assert f"{folder}: no study here" in refusal
-    assert "trilemma run SPACE --study DIR" in refusal
+    assert "trilemma run SPACE --study DIR" in refusal or verb == "front"
     assert there or not folder.exists()
 
 
@@ -224,7 +227,7 @@ def test_status_and_front_of_a_study_that_has_not_run(type_in: Type, smoke_study
     assert status["cells"] == {"ok": 0, "failed": 0, "total": 8}
     assert status["stages"]["attack"] == {"done": 0, "total": 4}
     assert status["estimated_stage_seconds_left"] is None
-    assert json.loads(type_in("front", smoke_study, "--json").out)["cells"] == []
+    assert json.loads(type_in("front", smoke_study, "--json").out)["fronts"] == []
     assert "8 missing" in type_in("status", smoke_study).out
     assert "no front" in type_in("front", smoke_study).out
 
@@ -290,14 +293,14 @@ def recorded(smoke_study: str) -> Callable[..., str]:
 def test_front_names_the_order_where_it_varies(type_in: Type, recorded: Callable[..., str]) -> None:
     study = recorded({}, {"order": "compress_then_attack"})
     shown = type_in("front", study).out
-    assert "Pareto front: 2 of 2 ok cells" in shown
+    assert "Pareto front: 2 of 2 configurations" in shown
     assert "attack" in shown.splitlines()[4]
-    assert [line.split()[-1] for line in shown.splitlines() if "nf4 dq" in line] == [
+    assert [line.split()[-2] for line in shown.splitlines() if "nf4 dq" in line] == [
         "first",
         "last",
     ]
-    told = json.loads(type_in("front", study, "--json").out)
-    assert [row["order"] for row in told["cells"]] == [
+    (told,) = json.loads(type_in("front", study, "--json").out)["fronts"]
+    assert [row["order"] for row in told["configurations"]] == [
         "attack_then_compress",
         "compress_then_attack",
     ]
@@ -309,7 +312,7 @@ def test_front_names_the_order_that_varies_in_the_study(
     """A front of one order only must still say which."""
     worse = {"order": "compress_then_attack", "safety": 0.1, "weights_bytes_loaded": 10**9}
     shown = type_in("front", recorded({}, {**worse, "helpfulness": 0.1})).out
-    assert "Pareto front: 1 of 2 ok cells" in shown
+    assert "Pareto front: 1 of 2 configurations" in shown
     assert "first" in shown
     assert "last" not in shown
 
@@ -326,17 +329,19 @@ def test_front_of_all_names_every_cell(type_in: Type, recorded: Callable[..., st
 
 
 def test_many_objectives_fit_80_characters(
-    type_in: Type, recorded: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    recorded: Callable[..., str],
 ) -> None:
     names = ("helpfulness", "safety", "weights_bytes_loaded", "weights_bytes_disk")
     wanted = tuple(Objective(metric=name, direction="maximize") for name in names)
-    rows = [{**ROW, "weights_bytes_disk": 98_000, "compression_label": "gptq 4 g32 act-order"}]
+    long_label = {"compression_label": "gptq 4 g32 act-order", "weights_bytes_disk": 98_000}
+    records = load_records(recorded(long_label))
+    (front,) = uncertain_fronts(draw(records, names), wanted).values()
     console = Console(width=80)
     with console.capture() as captured:
-        console.print(front_table(rows, rows, wanted, ""))
+        console.print(front_table(front, ""))
     shown = captured.get()
     assert "…" not in shown
-    assert "±0.125" in shown
+    assert ".51-.99" in shown
     assert max(map(len, shown.splitlines())) <= 80
 
 
@@ -351,15 +356,63 @@ def test_front_leaves_out_what_does_not_vary(type_in: Type, recorded: Callable[.
     assert "#" not in shown
 
 
-def test_front_names_calibration_seeds_where_they_vary(
+def test_calibration_seeds_repeat_a_configuration(
     type_in: Type, recorded: Callable[..., str]
 ) -> None:
     calibrated = [{"compression_label": "gptq 4 g32", "calibration_seed": seed} for seed in (7, 11)]
-    shown = type_in("front", recorded({}, *calibrated)).out
-    assert "gptq 4 g32 #7 " in shown
-    assert "gptq 4 g32 #11 " in shown
-    assert "nf4 dq #" not in shown
-    assert "#: calibration seed" in shown
+    study = recorded({}, *calibrated)
+    (told,) = json.loads(type_in("front", study, "--json").out)["fronts"]
+    assert [row["cell_ids"] for row in told["configurations"]] == [["cell1", "cell2"], ["cell0"]]
+    every = type_in("front", study, "--all").out
+    assert "calibration" in every
+    assert [line.split()[-1] for line in every.splitlines() if "gptq 4 g32" in line] == ["7", "11"]
+
+
+PUBLISHED = """method,trust,trust_sd,mmlu,mmlu_sd,bits
+dense,72.7,1.0,53.6,0.4,16
+GPTQ 8,73.0,1.0,53.6,0.4,8
+GPTQ 4,72.9,1.0,52.1,0.4,4
+GPTQ 3,58.5,1.0,45.5,0.4,3
+AWQ 8,72.6,1.0,53.6,0.4,8
+AWQ 4,73.0,1.0,53.4,0.4,4
+AWQ 3,69.0,1.0,51.5,0.4,3
+"""
+"""LLaMA-2-13b-chat of Decoding Compressed Trust (arXiv 2403.15447): mean trust, MMLU."""
+MAPPED = (
+    "--column", "cell=method", "--column", "safety=trust", "--column", "safety_se=trust_sd",
+    "--column", "bits_per_weight=bits", "--objective", "safety=max",
+)  # fmt: skip
+
+
+def test_published_table_is_a_front_with_probabilities(type_in: Type, tmp_path: Path) -> None:
+    """What differs by less than its standard error is on the front, or could be."""
+    (tmp_path / "published.csv").write_text(PUBLISHED)
+    bits = ("--objective", "bits_per_weight=min")
+    answer = type_in("front", str(tmp_path / "published.csv"), *MAPPED, *bits, "--json")
+    (told,) = json.loads(answer.out)["fronts"]
+    found = {row["label"]: row["probability"] for row in told["configurations"]}
+    # all at 4 and more bits lie within .4 points
+    assert set(found) == {"GPTQ 8", "GPTQ 4", "AWQ 4", "AWQ 3", "AWQ 8", "dense"}
+    assert found["AWQ 3"] > 0.99
+    assert 0.3 < found["GPTQ 4"] < 0.7
+    assert 0.3 < found["AWQ 4"] < 0.7
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--column", "safety=trus"), "no column 'trus'; did you mean 'trust'?"),
+        (("--column", "safety"), "'safety' is not of the form ours=theirs"),
+        (("--objective", "safty=max"), "no such metric; did you mean 'safety'?"),
+        (("--objective", "safety=up"), "'up' is neither max nor min"),
+        ((), "name it with --column safety=THEIRS"),
+    ],
+)
+def test_table_that_does_not_fit_is_refused(
+    type_in: Type, tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    (tmp_path / "published.csv").write_text(PUBLISHED)
+    assert told in type_in("front", str(tmp_path / "published.csv"), *options).refusal()
 
 
 def test_front_of_each_device(type_in: Type, recorded: Callable[..., str]) -> None:
@@ -368,11 +421,14 @@ def test_front_of_each_device(type_in: Type, recorded: Callable[..., str]) -> No
     worse_there = {"device": "NVIDIA H200", "weights_bytes_loaded": 60_000, "safety": 0.9}
     study = recorded({}, better, worse_there)
     shown = type_in("front", study).out
-    assert "Pareto front on NVIDIA H200: 1 of 2 ok cells" in shown
-    assert "Pareto front on cpu: 1 of 1 ok cells" in shown
+    assert "Pareto front on NVIDIA H200: 1 of 2 configurations" in shown
+    assert "Pareto front on cpu: 1 of 1 configurations" in shown
     told = json.loads(type_in("front", study, "--json").out)
-    assert told["devices"] == ["NVIDIA H200", "cpu"]
-    assert [row["cell"] for row in told["cells"]] == ["cell1", "cell0"]
+    fronts = {front["device"]: front["configurations"] for front in told["fronts"]}
+    assert {device: rows[0]["cell_ids"] for device, rows in fronts.items()} == {
+        "NVIDIA H200": ["cell1"],
+        "cpu": ["cell0"],
+    }
 
 
 def test_methods_as_json_is_the_table(type_in: Type) -> None:
