@@ -112,9 +112,9 @@ def write_record(storage: Storage, planned: PlannedCell, outcome: Outcome) -> di
         for column, value in (("cell", planned.id), ("attempt", attempt)):
             same = pa.array([value] * responses.num_rows, _TEXT)
             responses = responses.append_column(column, same)
-        storage.write(f"responses/{name}", _parquet(responses.select(RESPONSE_SCHEMA.names)))
+        storage.write(f"responses/{name}", parquet_bytes(responses.select(RESPONSE_SCHEMA.names)))
     record = record_of(planned, outcome, attempt)
-    storage.write(f"records/{name}", _parquet(pa.Table.from_pylist([record], RECORD_SCHEMA)))
+    storage.write(f"records/{name}", parquet_bytes(pa.Table.from_pylist([record], RECORD_SCHEMA)))
     return record
 
 
@@ -186,7 +186,8 @@ def _facts(kind: Kind, facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if name in RECORD_SCHEMA.names}
 
 
-def _parquet(table: pa.Table) -> bytes:
+def parquet_bytes(table: pa.Table) -> bytes:
+    """The table as a Parquet file."""
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     return buffer.getvalue()

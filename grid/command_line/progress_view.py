@@ -117,7 +117,7 @@ def steps_view(title: str) -> Iterator[Callable[[int, int], None]]:
         if not started and console.is_terminal:
             bar.start()
         elif not started:
-            console.print(f"{title} (once; {total} steps)", highlight=False)
+            console.print(f"{title} ({total} steps)", highlight=False)
         started = True
         bar.update(task, completed=step, total=total)
 

@@ -54,7 +54,7 @@ def make_world(world: str, folder: Path, seed: int, family: str = "llama") -> No
     except ValidationError as error:
         raise space_error(world, EmbeddedWorld, error) from error
     _refuse_folder(settings, folder)
-    with steps_view("pre-training the nano world's model") as on_step, quiet():
+    with steps_view("pre-training the nano world's model, once") as on_step, quiet():
         build_world(settings, folder, on_step)
 
 
