@@ -20,7 +20,7 @@ PLAUSIBLE = 0.1
 """What is less probable is not on the front. Of several that differ by less than their standard
 errors, each may be the best: all of them are plausible."""
 ATTAINMENT_REPLICATES = 400
-VOROBEV_REPLICATES = 400
+VOROBEV_REPLICATES = 200
 VOROBEV_SAMPLES = 4000
 """Points of the box at which it is asked who attains them: shares are good to about .01."""
 

@@ -46,7 +46,7 @@ FACTORS: dict[str, Any] = {
     "order": pl.String,
 }
 """What tells configurations apart, with types: columns that every table has, if only as nulls."""
-_OWN: dict[str, Any] = {
+OWN_COLUMNS: dict[str, Any] = {
     "cell": pl.String,
     "configuration": pl.String,
     "attempt": pl.String,
@@ -253,7 +253,7 @@ def _foreign(path: str, columns: Mapping[str, str]) -> pl.DataFrame:
 
 def _tidy(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """One table with every column of any, one attempt a cell."""
-    wanted = FACTORS | _OWN
+    wanted = FACTORS | OWN_COLUMNS
     table = pl.concat([_empty(wanted), *tables], how="diagonal_relaxed")
     best = table.sort(pl.col("status") == "ok", "created", nulls_last=False, maintain_order=True)
     # first come the columns that every table has, in one order
