@@ -1,4 +1,4 @@
-"""The `trilemma` command: plan, run, status, front, judge, compact, export, methods, nano."""
+"""The `trilemma` command: plan, run, status, front, report, serve, judge, compact, export, methods, nano."""
 
 import json
 import os
@@ -138,6 +138,34 @@ def front(
         show_all(records, as_json)
     else:
         show_front(records, as_json)
+
+
+@app.command(epilog="Example: trilemma report studies/first --to report.html")
+def report(
+    sources: Sources,
+    to: Annotated[Path, typer.Option(help="The HTML file; one that is there is replaced.")],
+    columns: Columns = None,
+    objectives: Objectives = None,
+    judge: Judge = None,
+) -> None:
+    """Write one HTML file: findings in words, pictures, and every cell with its answers."""
+    from grid.command_line.reporting import write_report
+    from grid.command_line.sources import read_sources
+
+    size = write_report(read_sources(sources, columns, objectives, judge), to)
+    out.print(f"The report is in {to} ({size / 1e6:.1f} MB); it opens offline.", soft_wrap=True)
+
+
+@app.command(epilog="Example: trilemma serve studies/first")
+def serve(
+    study: StudyFolder,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8050,
+    judge: Judge = None,
+) -> None:
+    """Show a study's report in the browser, renewed while the study runs; Ctrl-C ends it."""
+    from grid.command_line.reporting import serve_study
+
+    serve_study(study, port, judge, lambda url: print(f"{url}  (Ctrl-C ends it)", flush=True))
 
 
 @app.command(epilog="Example: trilemma export studies/first --cell 3f2a9c --to exported")

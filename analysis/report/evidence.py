@@ -1,0 +1,67 @@
+"""What a report rests on: the records, and everything that is computed from them, once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+
+from analysis.configurations import Configurations
+from analysis.draws import Draws, draw
+from analysis.front_uncertainty import UncertainFront, uncertain_fronts
+from analysis.loading import Records
+from search_spaces.metrics import RATES, Metric
+from search_spaces.space import Objective
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A study's records and what follows from them; each part is computed when first asked for."""
+
+    records: Records
+    replicates: int = 2000
+
+    @cached_property
+    def objectives(self) -> tuple[Objective, ...]:
+        """The declared objectives that any cell has a value for."""
+        return tuple(o for o in self.records.objectives if self.measured(o.metric))
+
+    @cached_property
+    def missing_objectives(self) -> tuple[Objective, ...]:
+        """The declared objectives that no cell has a value for."""
+        return tuple(o for o in self.records.objectives if o not in self.objectives)
+
+    @cached_property
+    def rates(self) -> tuple[Metric, ...]:
+        """The shares of answers that any cell has."""
+        return tuple(metric for metric in RATES if self.measured(metric))
+
+    @cached_property
+    def draws(self) -> Draws:
+        """Replicates of the objectives and rates."""
+        metrics = [objective.metric for objective in self.objectives]
+        return draw(self.records, [*metrics, *self.rates], self.replicates)
+
+    @property
+    def configurations(self) -> Configurations:
+        """What the `ok` cells are cells of."""
+        return self.draws.configurations
+
+    @cached_property
+    def fronts(self) -> Mapping[str, UncertainFront]:
+        """The front of each device (of any, where no objective depends on it); none where no
+        configuration has every objective."""
+        if not self.objectives or not len(self.configurations):
+            return {}
+        found = uncertain_fronts(self.draws, self.objectives)
+        return {device: front for device, front in found.items() if len(front.table)}
+
+    @cached_property
+    def failed(self) -> pl.DataFrame:
+        """The cells whose last attempt failed."""
+        return self.records.table.filter(pl.col("status") != "ok")
+
+    def measured(self, metric: Metric) -> bool:
+        """True if any `ok` cell has a value."""
+        ok = self.records.ok
+        return metric in ok.columns and ok[metric].drop_nulls().len() > 0

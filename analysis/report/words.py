@@ -1,0 +1,30 @@
+"""Small pieces of sentences: lists, counts, directions."""
+
+from collections.abc import Sequence
+
+from analysis.pictures.axes import name_of
+from search_spaces.space import Objective
+
+
+def listed(items: Sequence[object]) -> str:
+    """`a, b and c`."""
+    texts = [str(item) for item in items]
+    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
+
+
+def first_few(items: Sequence[object], most: int = 5) -> str:
+    """`a, b and 3 more`."""
+    if len(items) <= most:
+        return listed(items)
+    return listed([*items[: most - 1], f"{len(items) - most + 1} more"])
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 cell`, `3 cells`."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def told(objective: Objective) -> str:
+    """`safety (more is better)`."""
+    better = "more" if objective.direction == "maximize" else "less"
+    return f"{name_of(objective.metric)} ({better} is better)"
