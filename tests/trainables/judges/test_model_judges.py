@@ -16,7 +16,7 @@ from search_spaces.rows import read_rows
 from tests.trainables.tiny_models import ANSWERED, REFUSED
 from trainables.catalog import verb
 from trainables.checkpoint import Checkpoint
-from trainables.evaluation.generation import generate
+from trainables.evaluation.generation import evaluate, generate
 from trainables.judges.answers import Answer
 from trainables.models import Tokenizer, load_checkpoint
 
@@ -227,3 +227,17 @@ def test_settings_survive_json(judge_models: dict[str, str]) -> None:
     assert adapter.validate_json(adapter.dump_json(settings)) == settings
     assert hash(settings)  # cells, which hold them, are keys
     assert {reading.verdict for reading in settings.labels} < set(get_args(Verdict))
+
+
+def test_an_evaluation_judges_with_any_of_them(
+    judge_models: dict[str, str], checkpoint: Checkpoint, evaluation: Evaluation
+) -> None:
+    settings = classifier(judge_models["classifier"])
+    phrases = evaluate(evaluation, checkpoint, exclusive=False)
+    found = evaluate(evaluation.model_copy(update={"judge": settings}), checkpoint, exclusive=False)
+    answers = [response.response for response in found.responses]
+    assert answers == [response.response for response in phrases.responses]
+    assert {response.judge for response in found.responses} == {"classifier"}
+    assert [response.verdict for response in found.responses] == verdicts(settings, *answers)
+    harmful = [r.verdict for r in found.responses if r.prompt_set == "harmful"]
+    assert found.estimates["harmful_compliance"].value == harmful.count("comply") / len(harmful)
