@@ -68,10 +68,11 @@ def _factors(evidence: Evidence) -> list[Entry]:
     entries = [Entry("Cells", _cells(evidence))]
     if len(evidence.records.sources) > 1 or table["study"].n_unique() > 1:
         entries.append(Entry("Sources", listed(table["study"].unique().sort().to_list())))
-    for term, name in (("Model", "model"), ("Device", "device"), ("Order", "order")):
-        levels = table[name].drop_nulls().unique(maintain_order=True).sort().to_list()
-        if levels and not (name == "order" and len(levels) == 1):
-            entries.append(Entry(term, listed([str(v).replace("_", " ") for v in levels])))
+    for term, name in (("Model", "model"), ("Device", "device")):
+        if levels := table[name].drop_nulls().unique().sort().to_list():
+            entries.append(Entry(term, listed(levels)))
+    if len(orders := table["order"].drop_nulls().unique().sort()) > 1:
+        entries.append(Entry("Order", listed([str(o).replace("_", " ") for o in orders])))
     if table["safety_examples"].drop_nulls().len():
         ordered = sorted(rows, key=lambda row: row["safety_examples"] or 0)
         doses = list(dict.fromkeys(dose_label(row) for row in ordered))

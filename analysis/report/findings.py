@@ -1,31 +1,22 @@
 """What the numbers say, in sentences that are made from them and name what they rest on."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
+from analysis.report.attack_findings import attack_section
+from analysis.report.caveats import caveat_section
 from analysis.report.evidence import Evidence
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One statement."""
-
-    text: str
-    evidence: str = ""
-    """Which numbers, and of how much."""
-    warns: bool = False
-    """True for what weakens other findings."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """Statements on one question."""
-
-    title: str
-    findings: Sequence[Finding]
-    lead: str = ""
+from analysis.report.front_findings import front_sections
+from analysis.report.statements import Section
 
 
 def findings(evidence: Evidence) -> list[Section]:
     """All that the records support; sections without a statement are left out."""
-    return []
+    return [section for section in _sections(evidence) if section.findings]
+
+
+def _sections(evidence: Evidence) -> Iterator[Section]:
+    if evidence.records.ok.is_empty():
+        return
+    yield from front_sections(evidence)
+    yield attack_section(evidence)
+    yield caveat_section(evidence)

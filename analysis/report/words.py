@@ -24,6 +24,11 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
+def percent(share: float) -> str:
+    """`33 %`."""
+    return f"{100 * share:.0f} %"
+
+
 def told(objective: Objective) -> str:
     """`safety (more is better)`."""
     better = "more" if objective.direction == "maximize" else "less"
