@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import moocore
 import numpy as np
@@ -42,8 +43,15 @@ class UncertainFront:
     hypervolume_low: float
     hypervolume_high: float
     """95 % interval of the share; what was measured may lie above it (the winner's curse)."""
-    vorobev_deviation: float
-    """Mean share of the box by which a possible front differs from their Vorob'ev mean."""
+    replicates: Floats
+    """Pooled draws as losses, scaled to the box: (replicates, configurations, objectives)."""
+    kept: Mask
+    """Which configurations each replicate's front has: (replicates, configurations)."""
+
+    @cached_property
+    def vorobev_deviation(self) -> float:
+        """Mean share of the box by which a possible front differs from their Vorob'ev mean."""
+        return vorobev_deviation(self.replicates, self.kept, np.random.default_rng(0))
 
 
 def uncertain_fronts(
@@ -83,10 +91,8 @@ def uncertain_front(draws: Draws, objectives: Sequence[Objective], seed: int = 0
     )
     shares = [_hypervolume(points[on]) for points, on in zip(replicates, kept, strict=True)]
     low, high = np.percentile(shares, [2.5, 97.5])
-    deviation = vorobev_deviation(replicates, kept, np.random.default_rng(seed))
-    return UncertainFront(
-        draws, tuple(objectives), table, _hypervolume(measured), low, high, deviation
-    )
+    share = _hypervolume(measured)
+    return UncertainFront(draws, tuple(objectives), table, share, low, high, replicates, kept)
 
 
 def attainment(

@@ -3,9 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
-from io import BytesIO
 from typing import Any
 
 import fsspec
@@ -15,6 +13,7 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from analysis.cell_files import read_cells, read_folder
+from analysis.foreign_tables import TABLES, foreign_table
 from analysis.judgements import (
     VERDICT_COLUMNS,
     judgement_names,
@@ -26,7 +25,6 @@ from analysis.judgements import (
 from search_spaces.settings import SpaceError
 from search_spaces.space import DEFAULT_OBJECTIVES, Objective
 
-TABLES = (".csv", ".parquet")
 FACTORS: dict[str, Any] = {
     "study": pl.String,
     "model": pl.String,
@@ -148,10 +146,10 @@ def load_records(
 
     `sources`: folders or URIs of studies, globs of them, or .csv and .parquet tables that were
     made elsewhere; `columns` maps our column names to such a table's, and what it does not name
-    keeps its name. Columns that some sources lack are null there. With a `judge`, what depends on
-    verdicts follows from that judge's, and is null where it has not read all of a cell's answers.
-    Raises SpaceError for a source that is not there, a mapping that does not fit, and a judge that
-    no study knows.
+    keeps its name (`analysis.foreign_tables`). Columns that some sources lack are null there. With
+    a `judge`, what depends on verdicts follows from that judge's, and is null where it has not read
+    all of a cell's answers. Raises SpaceError for a source that is not there, a mapping that does
+    not fit, and a judge that no study knows.
     """
     tables: list[pl.DataFrame] = []
     unreadable: list[str] = []
@@ -159,7 +157,7 @@ def load_records(
     studies: list[str] = []
     for source in _expanded(sources):
         if source.endswith(TABLES):
-            tables.append(_foreign(source, columns or {}))
+            tables.append(foreign_table(source, columns or {}, FACTORS | OWN_COLUMNS))
         else:
             _refuse_missing(source)
             studies.append(source)
@@ -222,33 +220,6 @@ def _declared(study: str) -> list[tuple[Objective, ...]]:
 
 def _default_objectives(table: pl.DataFrame) -> tuple[Objective, ...]:
     return tuple(o for o in DEFAULT_OBJECTIVES if o.metric in table.columns)
-
-
-def _foreign(path: str, columns: Mapping[str, str]) -> pl.DataFrame:
-    """A table that was made elsewhere, under our names; a row a cell, all of them `ok`."""
-    try:
-        with fsspec.open(path, "rb") as file:
-            content = file.read()
-        read = pl.read_csv if path.endswith(".csv") else pl.read_parquet
-        table = read(BytesIO(content))
-    except FileNotFoundError as error:
-        raise SpaceError(path, "", "no such file") from error
-    except pl.exceptions.PolarsError as error:
-        raise SpaceError(path, "", f"not a table: {error}") from error
-    for ours, theirs in columns.items():
-        if theirs not in table.columns:
-            near = get_close_matches(theirs, table.columns, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            has = ", ".join(table.columns)
-            raise SpaceError(path, ours, f"no column '{theirs}'{hint} The table has: {has}")
-    # a column of our name that is not meant gives way
-    table = table.drop(set(columns) - set(columns.values()), strict=False)
-    table = table.rename({theirs: ours for ours, theirs in columns.items() if ours != theirs})
-    given = {"study": pl.lit(path), "status": pl.lit("ok")}
-    given["cell"] = "row " + (pl.int_range(pl.len()) + 1).cast(pl.String)
-    return table.with_columns(
-        **{name: value for name, value in given.items() if name not in table.columns}
-    )
 
 
 def _tidy(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:

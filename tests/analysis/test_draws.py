@@ -1,13 +1,14 @@
 """Draws: intervals hold what they say, differences are paired, what is not known stays unknown."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from scipy import stats
 
-from analysis.configurations import configurations
+from analysis.configurations import Floats, configurations
 from analysis.draws import Draws, draw
 from analysis.loading import Records
 from search_spaces.metrics import Metric
@@ -51,9 +52,10 @@ def test_intervals_cover_the_truth(seeds: int, checkpoint_sd: float, cell_sd: fl
     assert all(0.93 <= share <= 0.97 for share in shares.values()), shares
 
 
-def covers(values: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def covers(values: Floats, truth: Floats) -> Floats:
+    """1 where the interval holds the truth, else 0."""
     low, high = np.percentile(values, [2.5, 97.5], axis=0)
-    return (low <= truth) & (truth <= high)
+    return np.asarray((low <= truth) & (truth <= high), dtype=float)
 
 
 def test_a_single_cell_has_jeffreys_posterior() -> None:
@@ -162,7 +164,8 @@ def test_repetitions_of_a_speed_give_its_error() -> None:
 
 
 def test_what_was_not_measured_is_not_drawn() -> None:
-    rows = [{"cell": "a", "safety": None}, {"cell": "b", "safety": 0.5, "safety_n": 10}]
+    rows: list[dict[str, Any]] = [{"cell": "a", "safety": None}]
+    rows += [{"cell": "b", "safety": 0.5, "safety_n": 10}]
     drawn = draw(records_of(rows, objectives=()), ["safety"], 50)
     assert np.isnan(drawn.values["safety"]).all(axis=0).tolist() == [True, False]
     assert np.isnan(drawn.estimates["safety"]).tolist() == [True, False]

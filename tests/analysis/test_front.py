@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from analysis.draws import draw
 from analysis.front_uncertainty import UncertainFront, uncertain_front, uncertain_fronts
-from search_spaces.metrics import DEVICE_METRICS, Metric
+from search_spaces.metrics import DEVICE_METRICS
 from search_spaces.space import Objective
 from tests.analysis.tables import records_of
 
 Row = dict[str, Any]
 
-METRICS: tuple[Metric, ...] = ("helpfulness", "safety", "weights_bytes_loaded")
+METRICS = ("helpfulness", "safety", "weights_bytes_loaded")
 # few values, so that ties and duplicates are common
 VALUES = st.one_of(st.none(), st.sampled_from([0.0, 0.25, 0.5, 1.0, 7.0, 1e12]))
 DEVICES = ("cpu", "NVIDIA H200", "NVIDIA L4")

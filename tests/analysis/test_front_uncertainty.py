@@ -19,8 +19,9 @@ OBJECTIVES = (
     Objective(metric="helpfulness", direction="maximize"),
     Objective(metric="safety", direction="maximize"),
 )
-STUDIES = 100
-REPLICATES = 400
+REPLICATES = 200
+DEPARTURE = 0.3
+"""Standard deviation of the truth from additivity, in log-odds."""
 LAYOUT = Layout(
     doses=(0, 30, 100, 300, 1000), attacks=(0, 10, 100),
     compressions=("none", "llm.int8", "gptq 4", "gptq 2"), seeds=1, prompts=128,
@@ -37,18 +38,18 @@ class Found:
     hypervolume_covered: bool
 
 
-def studies(departure: float) -> Iterator[Found]:
-    """Fronts of studies whose rates depart from additivity by so many log-odds (SD)."""
+def studies(count: int) -> Iterator[Found]:
+    """Fronts of simulated studies, each with its own truth."""
     rng = np.random.default_rng(2)
-    for number in range(STUDIES):
+    for number in range(count):
         truths = {
             "helpfulness": Truth(
                 intercept=2.5, dose=(0.0, -0.1, -0.2, -0.4, -0.8), compression=(0.0, 0.0, -0.2, -2),
-                interaction=rng.normal(0, departure, LAYOUT.shape), checkpoint_sd=0.0,
+                interaction=rng.normal(0, DEPARTURE, LAYOUT.shape), checkpoint_sd=0.0,
             ),
             "harmful": Truth(
                 intercept=1.5, dose=(0.0, -0.5, -1.5, -3.0, -4.0), attack=(0.0, 1.0, 3.0),
-                interaction=rng.normal(0, departure, LAYOUT.shape), checkpoint_sd=0.0,
+                interaction=rng.normal(0, DEPARTURE, LAYOUT.shape), checkpoint_sd=0.0,
             ),
             "borderline": Truth(),
         }  # fmt: skip
@@ -69,25 +70,23 @@ def studies(departure: float) -> Iterator[Found]:
         )
 
 
-@pytest.mark.parametrize("departure", [0.3, 1.0])
-def test_probability_of_being_on_the_front_is_calibrated(departure: float) -> None:
+def test_probability_of_being_on_the_front_is_calibrated() -> None:
     """Of the configurations that are on it with a probability of .7, seven in ten are."""
-    found = list(studies(departure))
+    found = list(studies(500))
     probability = np.concatenate([study.probability for study in found])
     truth = np.concatenate([study.truth for study in found])
     edges = np.array([0.2, 0.4, 0.6, 0.8])
     for bin in range(len(edges) + 1):
         inside = np.digitize(probability, edges) == bin
-        assert inside.sum() > 100
+        assert inside.sum() > 500
         assert truth[inside].mean() == pytest.approx(probability[inside].mean(), abs=0.05)
-    # 100 studies: two standard errors of .95 are .044
-    assert np.mean([study.hypervolume_covered for study in found]) >= 0.9
+    assert 0.93 <= np.mean([study.hypervolume_covered for study in found]) <= 0.97
 
 
 def test_raw_draws_would_not_be_calibrated(monkeypatch: pytest.MonkeyPatch) -> None:
     """The winner's curse is real: without pooling the hypervolume lies beyond the true one."""
     monkeypatch.setattr("analysis.front_uncertainty.pooled", lambda draws, seed: draws)
-    covered = [study.hypervolume_covered for study in studies(0.3)]
+    covered = [study.hypervolume_covered for study in studies(60)]
     assert np.mean(covered) < 0.8
 
 
