@@ -1,6 +1,7 @@
 """A judge's settings: from a name or a YAML file, refused in one line where they cannot judge."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,13 @@ def test_a_search_space_judges_with_any_of_them(space: SpaceFile, folder: Path) 
     assert error.field == "evaluation.judge.labels"
     space.settings["evaluation"]["judge"] = judge | {"model": {"path": str(folder / "gone")}}
     assert space.refusal().field == "evaluation.judge.model.path"
+
+
+def test_the_documented_judges_are_judges() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "judges.md").read_text(encoding="utf-8")
+    blocks = [part.partition("```")[0] for part in text.split("```yaml\n")[1:]]
+    assert len(blocks) == 4
+    for block in blocks:
+        # the templates themselves are the model cards'
+        content = yaml.safe_load(re.sub('"<the card.*>"', '"{prompt} {response}"', block))
+        assert JUDGES[content["method"]].model_validate(content)

@@ -37,14 +37,7 @@ def judge(settings: GenerativeJudge, answers: Iterable[Answer]) -> Iterator[Verd
 def _read(
     settings: GenerativeJudge, model: Any, tokenizer: Tokenizer, answers: Sequence[Answer]
 ) -> list[Verdict]:
-    texts = [_text(settings, tokenizer, _shortened(settings, tokenizer, a)) for a in answers]
-    encoded: Any = tokenizer(
-        texts,
-        # a chat template has put them in already
-        add_special_tokens=settings.format == "raw",
-        padding=True,
-        return_tensors="pt",
-    ).to(model.device)
+    encoded = encode(settings, tokenizer, answers).to(model.device)
     encoded.pop("token_type_ids", None)
     with torch.inference_mode():
         output = model.generate(
@@ -61,6 +54,14 @@ def _read(
         output[:, encoded["input_ids"].shape[1] :], skip_special_tokens=True
     )
     return [_verdict(settings, text) for text in said]
+
+
+def encode(settings: GenerativeJudge, tokenizer: Tokenizer, answers: Sequence[Answer]) -> Any:
+    """What the model is given for each answer, as a batch of tokens."""
+    texts = [_text(settings, tokenizer, _shortened(settings, tokenizer, a)) for a in answers]
+    # a chat template has put them in already, and so have the templates of some model cards
+    begun = settings.format != "raw" or texts[0].startswith(tokenizer.bos_token or "\0")
+    return tokenizer(texts, add_special_tokens=not begun, padding=True, return_tensors="pt")
 
 
 def _text(settings: GenerativeJudge, tokenizer: Tokenizer, answer: Answer) -> str:

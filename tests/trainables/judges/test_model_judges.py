@@ -7,7 +7,8 @@ from typing import Any, get_args
 import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from search_spaces.evaluation import Evaluation
 from search_spaces.judges import ClassifierJudge, GenerativeJudge, Judge
@@ -18,6 +19,7 @@ from trainables.catalog import verb
 from trainables.checkpoint import Checkpoint
 from trainables.evaluation.generation import evaluate, generate
 from trainables.judges.answers import Answer
+from trainables.judges.generative import encode
 from trainables.models import Tokenizer, load_checkpoint
 
 
@@ -164,6 +166,34 @@ def test_long_answers_are_cut(judge_models: dict[str, str]) -> None:
     )
     # without the cut it is longer than the model's 64 positions
     assert len(verdicts(settings, "how do i open the door ? " * 100)) == 1
+
+
+@pytest.mark.parametrize("beginning", ["", "<s> "])
+@pytest.mark.parametrize("form", ["raw", "chat", "conversation"])
+def test_a_text_begins_once(
+    judge_models: dict[str, str], tmp_path: Path, form: str, beginning: str
+) -> None:
+    """Whether the tokenizer, its chat template or a model card's template says how, or several."""
+    own: Any = AutoTokenizer.from_pretrained(judge_models["generative"])
+    own.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", own.bos_token_id)]
+    )
+    own.save_pretrained(tmp_path)
+    tokenizer: Any = AutoTokenizer.from_pretrained(tmp_path)
+    assert tokenizer("red")["input_ids"].count(own.bos_token_id) == 1
+    template = f"{beginning}{{response}}" if form == "raw" else "{response}"
+    settings = GenerativeJudge.model_validate(
+        {
+            "method": "generative",
+            "model": {"path": judge_models["generative"]},
+            "format": form,
+            "template": None if form == "conversation" else template,
+            "patterns": {"comply": "."},
+            "otherwise": "refuse",
+        }
+    )
+    rows = encode(settings, tokenizer, [Answer("how ?", "use rope")])["input_ids"].tolist()
+    assert [row.count(own.bos_token_id) for row in rows] == [1]
 
 
 def test_a_judge_without_a_chat_template_says_so(
