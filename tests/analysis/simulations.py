@@ -43,7 +43,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Truth:
-    """Log-odds of one rate; effects that are not given are 0, of levels that are not there unused."""
+    """Log-odds of one rate; an effect that is not given is 0, one that has no level is not used."""
 
     intercept: float = 0.0
     dose: tuple[float, ...] | None = None
