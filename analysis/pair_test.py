@@ -10,7 +10,6 @@ from analysis.strata import Stratum, weighted_least_squares
 
 LEAST_INFORMATION = 0.1
 """Of a direction that is tested: a standard error above 3 log-odds says nothing."""
-LEAST_DISPERSION = 0.25
 
 
 @dataclass(frozen=True)
@@ -79,5 +78,5 @@ def _dispersion(stratum: Stratum, scores: Floats) -> float:
     spread = float(((by_prompt - by_prompt.mean(axis=1, keepdims=True)) ** 2).sum())
     answers = float((scores**2 * stratum.answer_variances[:, None]).sum())
     beyond = (spread * prompts / max(prompts - 1, 1) - answers) / scores.shape[1]
-    # a difference of noisy estimates must not take the error away
-    return max(stratum.dispersion + beyond, LEAST_DISPERSION)
+    # prompts add to the error or not at all; below 0 the difference is noise
+    return stratum.dispersion + max(beyond, 0.0)

@@ -63,8 +63,8 @@ def test_saturation_is_no_interaction_where_raw_rates_say_it_is() -> None:
 def test_no_pair_cries_wolf(pair: tuple[str, str]) -> None:
     of_pair = additive().filter(factor=pair[0], other_factor=pair[1])
     assert len(of_pair) == STUDIES
-    # twice the standard error of one hundred studies above and below one in twenty
-    assert (of_pair["p_value"] < 0.05).sum() <= 10
+    # of one hundred studies at one in twenty, more than twelve are one in a thousand
+    assert (of_pair["p_value"] < 0.05).sum() <= 12
     assert 35 <= (of_pair["p_value"] < 0.5).sum() <= 65
     held = of_pair.filter((pl.col("low") <= 0) & (pl.col("high") >= 0))
     assert len(held) >= 88
@@ -91,12 +91,12 @@ def test_an_interaction_is_found_in_its_pair_and_no_other() -> None:
 
 def test_an_interaction_of_training_factors_is_found_with_repeated_training() -> None:
     added = np.zeros(LAYOUT.shape)
-    added[1, 1] = 2.0
+    added[2, 1] = 2.5
     found = interactions(simulated(replace(ADDITIVE, interaction=added), 0), ["safety"])
     row = found.row(0, named=True)
     assert (row["factor"], row["other_factor"]) == PAIRS[0]
     assert row["p_holm"] < 0.01
-    assert (row["level"], row["other_level"]) == ("100", "harmful 10×3")
+    assert (row["level"], row["other_level"]) == ("300", "harmful 10×3")
 
 
 def test_one_seed_cannot_tell_training_factors_from_luck() -> None:
