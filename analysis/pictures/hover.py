@@ -1,0 +1,38 @@
+"""What a picture says of a configuration under the pointer."""
+
+from html import escape
+
+from analysis.draws import Draws
+from analysis.front_uncertainty import UncertainFront
+from analysis.pictures.axes import interval_text, name_of
+from search_spaces.metrics import Metric
+
+
+def front_hover(front: UncertainFront) -> list[str]:
+    """Of each configuration: label, objectives with intervals, and P(non-dominated)."""
+    texts = []
+    for row in front.table.iter_rows(named=True):
+        told = [f"<b>{escape(row['label'], quote=False)}</b>"]
+        for metric in (objective.metric for objective in front.objectives):
+            values = row[metric], row[f"{metric}_low"], row[f"{metric}_high"]
+            told.append(f"{name_of(metric)}: {interval_text(metric, *values)}")
+        told.append(f"P(non-dominated): {row['probability']:.2f}")
+        texts.append("<br>".join(told))
+    return texts
+
+
+def metric_hover(draws: Draws, metric: Metric) -> list[str]:
+    """Of each configuration: label, the metric with its interval, and how many cells it has."""
+    low, high = draws.interval(metric)
+    rows = zip(
+        draws.configurations.table.select("label", "cells").iter_rows(),
+        draws.estimates[metric],
+        low,
+        high,
+        strict=True,
+    )
+    return [
+        f"<b>{escape(label, quote=False)}</b><br>"
+        f"{name_of(metric)}: {interval_text(metric, value, below, above)}<br>cells: {cells}"
+        for (label, cells), value, below, above in rows
+    ]
