@@ -44,7 +44,7 @@ class Engine(StrEnum):
 Space = Annotated[
     str,
     typer.Argument(
-        help="A preset (nano, nano_compression, nano_order, nano_mamba, smoke) or a YAML file."
+        help="A preset (nano, nano_seeds, nano_compression, nano_order, nano_mamba, smoke) or YAML file."
     ),
 ]
 StudyFolder = Annotated[str, typer.Argument(help="A study's folder or URI.")]

@@ -23,6 +23,7 @@ CELLS = {
     "nano": 5 * 5 * 8,
     "smoke": 8,
     "nano_mamba": 3 * 3 * 7,
+    "nano_seeds": 5 * 4 * 6 * 3,
     # 21 compressions without calibration; 17 with, each for three seeds
     "nano_compression": 2 * (21 + 17 * 3),
     # in the other order only what is attacked and compressed
