@@ -1,4 +1,4 @@
-"""The `trilemma` command: plan, run, status, front, report, serve, judge, compact, export, methods, nano."""
+"""The `trilemma` command: one function a verb, whose work is done elsewhere."""
 
 import json
 import os
@@ -44,7 +44,8 @@ class Engine(StrEnum):
 Space = Annotated[
     str,
     typer.Argument(
-        help="A preset (nano, nano_seeds, nano_compression, nano_order, nano_mamba, smoke) or YAML file."
+        help="A preset (nano, nano_seeds, nano_compression, nano_order, nano_mamba, smoke) or a "
+        "YAML file."
     ),
 ]
 StudyFolder = Annotated[str, typer.Argument(help="A study's folder or URI.")]
