@@ -1,1 +1,21 @@
-"""Pictures: functions from what was analysed to plotly figures, and those as files."""
+"""Pictures: functions from what was analysed to plotly figures, and figures as files."""
+
+from analysis.pictures.differences import difference_dots
+from analysis.pictures.dose_response import attack_dose_response, safety_dose_response
+from analysis.pictures.front_pair import front_pair, front_pairs
+from analysis.pictures.front_panels import front_panels
+from analysis.pictures.heatmaps import heatmaps
+from analysis.pictures.parallel import parallel_coordinates
+from analysis.pictures.ranking import probability_ranking
+
+__all__ = [
+    "attack_dose_response",
+    "difference_dots",
+    "front_pair",
+    "front_pairs",
+    "front_panels",
+    "heatmaps",
+    "parallel_coordinates",
+    "probability_ranking",
+    "safety_dose_response",
+]

@@ -30,6 +30,8 @@ DIRECTIONS: dict[Metric, str] = {
     "decode_tokens_per_second_batch8": "maximize",
 }
 """What is better where nobody declared it; for all others less is."""
+HIGHEST_SHARE = 1.05
+"""A table that was made elsewhere may hold scores above 1 under a rate's name: no shares, then."""
 LOG_FACTOR = 20
 """Values that span more than this factor stand on a log axis."""
 PREFIXES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0))
@@ -76,25 +78,32 @@ def axis_text(objective: Objective) -> str:
     return f"{name}, {direction_mark(objective)}<br>{UNITS[objective.metric]}"
 
 
-def ticks(metric: Metric) -> dict[str, Any]:
-    """How plotly writes the metric's ticks: `80%`, `100kB`, `12.5`."""
-    if metric in RATES:
-        return {"tickformat": ".0%"}
-    if is_bytes(metric):
-        return {"tickformat": "~s", "ticksuffix": "B"}
-    return {"tickformat": "~g"}
+def short_axis_text(objective: Objective) -> str:
+    """An axis' title in one line: name, direction and a short unit."""
+    unit = ", %" if objective.metric in RATES else ""
+    unit = unit or ("" if is_bytes(objective.metric) else f", {UNITS[objective.metric]}")
+    return f"<b>{name_of(objective.metric)}</b>{unit}, {direction_mark(objective)}"
 
 
-def axis(objective: Objective, span: Span) -> dict[str, Any]:
-    """Plotly's settings of an axis."""
-    return {
-        "title": {"text": axis_text(objective), "font": {"size": TEXT}, "standoff": 8},
+def scale(metric: Metric, span: Span) -> dict[str, Any]:
+    """Plotly's settings of an axis without its title: `80%`, `100kB` or `12.5` at its ticks."""
+    settings = {
         "type": "log" if span.log else "linear",
         "range": span.range,
         **LINES,
-        **ticks(objective.metric),
         **({"dtick": "D2" if span.high / span.low < 200 else 1} if span.log else {}),
     }
+    if metric in RATES and span.high <= HIGHEST_SHARE:
+        return settings | {"tickformat": ".0%"}
+    if is_bytes(metric):
+        return settings | {"tickformat": "~s", "ticksuffix": "B"}
+    return settings | {"tickformat": "~g"}
+
+
+def axis(objective: Objective, span: Span) -> dict[str, Any]:
+    """Plotly's settings of an axis with its title."""
+    title = {"text": axis_text(objective), "font": {"size": TEXT}, "standoff": 8}
+    return {"title": title, **scale(objective.metric, span)}
 
 
 LINES: dict[str, Any] = {
@@ -117,13 +126,14 @@ def span_of(metric: Metric, values: Iterable[float]) -> Span:
     if low > 0 and high / low > LOG_FACTOR and metric not in RATES:
         pad = (high / low) ** 0.05
         return Span(low / pad, high * pad, True)
+    share = metric in RATES and high <= 1
     # equal values need room as well, and a rate must not look spread out that hardly is
-    least = 0.1 if metric in RATES else 0.05 * abs(high) or 1.0
+    least = 0.1 if share else 0.05 * abs(high) or 1.0
     pad = 0.05 * max(high - low, least)
     if high - low < least:
         pad = (least - (high - low)) / 2 + pad
     low, high = low - pad, high + pad
-    if metric in RATES:
+    if share:
         low, high = max(low, -0.04), min(high, 1.04)
     return Span(low, high, False)
 
@@ -132,12 +142,12 @@ def value_text(metric: Metric, value: float | None) -> str:
     """A value with its unit: `96.9 %`, `97.9 kB`, `12.4 tokens per second`."""
     if value is None or not isfinite(value):
         return "not measured"
-    if metric in RATES:
+    if metric in RATES and value <= 1:
         return f"{100 * value:.1f} %"
     if is_bytes(metric):
         unit, size = next((p for p in PREFIXES if abs(value) >= p[1]), PREFIXES[-1])
         return f"{value / size:.4g} {unit}"
-    unit_text = "" if metric == "perplexity" else f" {UNITS[metric]}"
+    unit_text = "" if metric == "perplexity" or metric in RATES else f" {UNITS[metric]}"
     return f"{value:.3g}{unit_text}"
 
 

@@ -1,4 +1,4 @@
-"""Which colour, symbol or size tells a configuration's factor: few enough levels to be told apart."""
+"""Which colour, symbol or size tells a factor: few enough levels to be told apart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from analysis.pictures.panels import attack_names, compression_names
 from analysis.pictures.style import COLOURS, SYMBOLS, Legend
 
 Whole = NDArray[np.int64]
@@ -39,17 +40,17 @@ def compression_channel(table: pl.DataFrame) -> Channel:
     """By compression; by bits where that is too many to tell apart."""
     return _first_that_fits(
         "compression",
-        [_compressions(table), _bits(table)],
+        [compression_names(table), _bits(table)],
         len(COLOURS),
     )
 
 
 def attack_channel(table: pl.DataFrame) -> Channel:
     """By attack and its dose; by attack alone where that is too many to tell apart."""
-    labels = [_no_attack(name) for name in table["attack_label"].to_list()]
+    labels = attack_names(table)
     methods = [
-        "?" if name is None else _no_attack(name.removesuffix("_finetuning").replace("_", " "))
-        for name in table["attack"].to_list()
+        _no_attack(name).removesuffix("_finetuning").replace("_", " ")
+        for name in table["attack"].fill_null("?")
     ]
     return _first_that_fits("attack", [labels, methods], len(SYMBOLS))
 
@@ -68,10 +69,6 @@ def dose_sizes(table: pl.DataFrame) -> NDArray[np.float64]:
     if len(known) == 1:
         return np.full(len(doses), middle)
     return np.asarray(SMALLEST + rank * (LARGEST - SMALLEST), dtype=np.float64)
-
-
-def _compressions(table: pl.DataFrame) -> list[str]:
-    return ["uncompressed" if name == "none" else name for name in table["compression_label"]]
 
 
 def _bits(table: pl.DataFrame) -> list[str]:

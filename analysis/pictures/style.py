@@ -56,14 +56,15 @@ def frame(
     plot_height: float,
     legends: Sequence[Legend] = (),
     below: float = AXIS,
+    headroom: float = 0,
 ) -> go.Figure:
     """Gives a figure its title, a note under it, and up to two legends side by side below.
 
-    `below`: what the plot's own axis takes under it. Lengths are fixed, so that nothing overlaps at
+    `below`: what the plot's own axis takes under it; `headroom`: what stands over it. Lengths are fixed, so that nothing overlaps at
     any width.
     """
     heading, small = lines(title, TITLE_CHARACTERS), lines(note, NOTE_CHARACTERS)
-    top = 10 + (HEADING + 5) * _count(heading) + LINE * _count(small) + 12
+    top = 10 + (HEADING + 5) * _count(heading) + LINE * _count(small) + 12 + headroom
     shown = [legend for legend in legends if legend.names]
     bottom = below + (max(map(_legend_height, shown)) + 8 if shown else 6)
     height = top + plot_height + bottom
@@ -93,7 +94,7 @@ def frame(
             {
                 name: {
                     "title": {"text": f"<b>{escape(legend.title)}</b>", "font": {"size": TEXT}},
-                    "x": 0.52 * number, "xanchor": "left",
+                    "x": 0.5 * number, "xanchor": "left",
                     "y": -below / plot_height, "yanchor": "top",
                     "font": {"size": TEXT}, "tracegroupgap": 0, "bgcolor": "rgba(0,0,0,0)",
                 }
