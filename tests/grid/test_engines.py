@@ -18,7 +18,7 @@ from trainables.evaluation.speed import Speeds
 MACHINES = ("energy_joules_per_token", "other_processes_cpus")
 SPEEDS = [field.name for field in fields(Speeds) if field.name not in MACHINES]
 # speeds and peaks are null on Ray, where two stages share the machine
-VARYING = {"attempt", "created", "peak_memory_bytes", *MACHINES, *SPEEDS}
+VARYING = {"study", "attempt", "created", "peak_memory_bytes", *MACHINES, *SPEEDS}
 
 
 def comparable(study: str) -> dict[str, dict[str, Any]]:
@@ -54,7 +54,7 @@ def test_records_are_complete(smoke: str) -> None:
     rows = load_records(smoke).rows
     assert {row["status"] for row in rows} == {"ok"}
     for row in rows:
-        assert list(row) == RECORD_SCHEMA.names
+        assert set(row) == {"study", *RECORD_SCHEMA.names}
         assert row["helpfulness_n"] >= 100
         assert row["refusal_n"] >= 100
         assert row["over_refusal_n"] >= 100
@@ -142,13 +142,12 @@ def test_weights_stay_only_where_an_attack_follows(orders: str) -> None:
 
 
 def test_front_tells_the_orders_apart(orders: str, trilemma: Trilemma) -> None:
-    front = json.loads(run_ok(trilemma, "front", orders, "--json"))
-    assert len(front["devices"]) == 1
-    assert {row["order"] for row in front["cells"]} <= {
+    (front,) = json.loads(run_ok(trilemma, "front", orders, "--json"))["fronts"]
+    assert {row["order"] for row in front["configurations"]} <= {
         "attack_then_compress",
         "compress_then_attack",
     }
-    assert {row["device"] for row in front["cells"]} == set(front["devices"])
+    assert {row["device"] for row in front["configurations"]} == {front["device"]}
 
 
 def test_status_and_front_read_the_study(smoke_ray: str, trilemma: Trilemma) -> None:
@@ -161,7 +160,8 @@ def test_status_and_front_read_the_study(smoke_ray: str, trilemma: Trilemma) -> 
         "safety",
         "weights_bytes_loaded",
     ]
-    assert {row["cell"] for row in front["cells"]} <= set(comparable(smoke_ray))
+    cells = {id for row in front["fronts"][0]["configurations"] for id in row["cell_ids"]}
+    assert cells <= set(comparable(smoke_ray))
     assert front["cells"]
 
 

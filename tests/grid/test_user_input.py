@@ -129,7 +129,7 @@ def test_own_model_and_files_run_unchanged(own_space: Path, trilemma: Trilemma) 
     assert {row["safety_form"] for row in rows} == {None, "question"}
     assert {row["attack_steps"] for row in rows} == {0, 2}
     front = json.loads(run_ok(trilemma, "front", study, "--json"))
-    assert front["cells"]
+    assert front["fronts"][0]["configurations"]
 
 
 def test_hub_id_offline_is_one_clear_line(own_space: Path, trilemma: Trilemma) -> None:
