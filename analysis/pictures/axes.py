@@ -75,7 +75,9 @@ def direction_mark(objective: Objective) -> str:
 def axis_text(objective: Objective) -> str:
     """An axis' title in two lines: name and direction, then the unit."""
     name = f"<b>{name_of(objective.metric)}</b>"
-    return f"{name}, {direction_mark(objective)}<br>{UNITS[objective.metric]}"
+    title = f"{name}, {direction_mark(objective)}"
+    # the ticks themselves say kB, MB or GB
+    return title if is_bytes(objective.metric) else f"{title}<br>{UNITS[objective.metric]}"
 
 
 def short_axis_text(objective: Objective) -> str:
@@ -119,22 +121,22 @@ LINES: dict[str, Any] = {
 }
 
 
-def span_of(metric: Metric, values: Iterable[float]) -> Span:
-    """What an axis must show so that all values stand clear of its ends; nan is none."""
+def span_of(metric: Metric, values: Iterable[float], room: float = 0.05) -> Span:
+    """What an axis must show so that values stand clear of its ends by `room`; nan is none."""
     finite = [float(value) for value in values if isfinite(value)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if low > 0 and high / low > LOG_FACTOR and metric not in RATES:
-        pad = (high / low) ** 0.05
+        pad = (high / low) ** room
         return Span(low / pad, high * pad, True)
     share = metric in RATES and high <= 1
     # equal values need room as well, and a rate must not look spread out that hardly is
     least = 0.1 if share else 0.05 * abs(high) or 1.0
-    pad = 0.05 * max(high - low, least)
+    pad = room * max(high - low, least)
     if high - low < least:
         pad = (least - (high - low)) / 2 + pad
     low, high = low - pad, high + pad
     if share:
-        low, high = max(low, -0.04), min(high, 1.04)
+        low, high = max(low, -room), min(high, 1 + room)
     return Span(low, high, False)
 
 

@@ -38,9 +38,7 @@ def difference_dots(
     """
     name = name_of(metric)
     heading = f"{name.capitalize()} of {other} less that of {one}"
-    known = differences.filter(
-        pl.col("difference").is_not_null() & pl.col("difference").is_not_nan()
-    )
+    known = differences.filter(pl.col("difference").is_finite().fill_null(False))
     if known.is_empty():
         return empty_figure(heading, f"No pair has a value of {name} on both sides.")
     largest = known.sort(pl.col("difference").abs(), descending=True, maintain_order=True).head(top)

@@ -90,7 +90,7 @@ def _note(front: UncertainFront, pair: tuple[Metric, Metric], banded: bool) -> s
     else:
         parts.append("Nothing is known of the noise, so there are no intervals.")
     if banded:
-        parts.append("Blue: the front of these two in 5, 50 and 95 % of draws.")
+        parts.append("Blue: where the front of these two alone lies (5, 50, 95 % of draws).")
     if len(front.objectives) > 2:
         others = [name_of(o.metric) for o in front.objectives if o.metric not in pair]
         parts.append(f"Faint: dominated, {' and '.join(others)} counted too.")

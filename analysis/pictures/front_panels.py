@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from analysis.front_uncertainty import UncertainFront
-from analysis.pictures.axes import scale, short_axis_text, span_of, value_text
+from analysis.pictures.axes import name_of, scale, short_axis_text, span_of, value_text
 from analysis.pictures.channels import attack_channel, dose_sizes
 from analysis.pictures.hover import front_hover
 from analysis.pictures.panels import compression_names, first_panels, make_panels, panel_names
@@ -25,6 +25,8 @@ from analysis.pictures.style import (
 from search_spaces.metrics import Metric
 
 PANEL_HEIGHT = 190
+ROOM = 0.1
+"""Share of a small panel's axis that its largest marks need at the ends."""
 
 
 def front_panels(front: UncertainFront) -> go.Figure:
@@ -58,9 +60,10 @@ def front_panels(front: UncertainFront) -> go.Figure:
         (second, panels.figure.update_yaxes),
     ):
         metric = objective.metric
-        update(scale(metric, span_of(metric, front.table[metric].to_list())))
+        update(scale(metric, span_of(metric, front.table[metric].to_list(), ROOM)) | {"nticks": 4})
     kept = int(front.table["on_front"].sum())
-    title = f"{kept} of {len(front.table)} configurations are on the front"
+    counted = " and ".join(name_of(objective.metric) for objective in front.objectives)
+    title = f"{kept} of {len(front.table)} configurations are on the front of {counted}"
     doses = front.table["safety_examples"].drop_nulls().n_unique()
     larger = "Larger: more safety examples." if doses > 1 else ""
     note = " ".join(filter(None, ["Full marks: the front. Faint: dominated.", larger, left_out]))

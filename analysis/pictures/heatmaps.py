@@ -26,9 +26,11 @@ from analysis.pictures.style import (
 from search_spaces.metrics import RATES, UNITS, Metric
 
 ROW_HEIGHT = 24
-LABEL_CHARACTERS = 12
+LABEL_CHARACTERS = 13
 """What the left margin and a column of a narrow picture hold in a line."""
-NOT_MEASURED = "–"
+CHARACTER = 6.6
+"""Width of a character, px, at most on average."""
+NOT_MEASURED = "×"
 
 
 def heatmaps(draws: Draws, metric: Metric) -> go.Figure:
@@ -68,14 +70,17 @@ def heatmaps(draws: Draws, metric: Metric) -> go.Figure:
         tickvals=list(range(len(rows))), ticktext=row_texts, showgrid=False, zeroline=False,
         range=[len(rows) - 0.5, -0.5], tickfont={"size": TEXT},
     )  # fmt: skip
-    ticks = 20 + LINE * max(text.count("<br>") + 1 for text in column_texts)
-    ticks = max(ticks, 7 * max(len(part) for text in column_texts for part in text.split("<br>")))
+    ticks: float = 20 + LINE * max(text.count("<br>") + 1 for text in column_texts)
+    upright = max(len(part) for text in column_texts for part in text.split("<br>"))
+    ticks = max(ticks, 10 + CHARACTER * upright)
     note = "Means over seeds." if (table["cells"] > 1).any() else ""
     if not np.isfinite(values).all() or len(table) < len(chosen) * len(rows) * len(columns):
         note += f" {NOT_MEASURED}: not measured."
     below = ticks + 64
     _add_colours(panels.figure, metric, unit, values * factor, -(ticks + 4) / panels.plot_height)
-    return panels.framed(heading, f"{note} {left_out}".strip(), ("", ""), below=below)
+    figure = panels.framed(heading, f"{note} {left_out}".strip(), ("", ""), below=below)
+    longest = max(len(part) for text in row_texts for part in text.split("<br>"))
+    return figure.update_layout(margin={"l": 14 + CHARACTER * longest})
 
 
 def _add_panel(figure: go.Figure, grid: Floats, hover: object, place: dict[str, int]) -> None:

@@ -36,12 +36,13 @@ def probability_ranking(front: UncertainFront, top: int = TOP) -> go.Figure:
         )  # fmt: skip
         figure.add_scatter(
             x=part["probability"], y=part["at"], mode="markers", showlegend=False,
-            marker={"color": hue if on else "white", "size": 10, "line": {"color": hue, "width": 2}},
+            marker={"color": hue if on else "white", "size": 10,
+                    "line": {"color": hue, "width": 2}},
             hovertext=part["hover"], hoverinfo="text",
         )  # fmt: skip
     figure.update_layout(barmode="overlay")
     figure.update_xaxes(
-        LINES | {"range": [0, 1.02], "tickformat": ".1f", "nticks": 6},
+        LINES | {"range": [0, 1.02], "tickformat": ".1f", "showgrid": False},
         title={"text": "<b>P(non-dominated)</b>, better →<br>share of draws in which nothing "
                "dominates it", "font": {"size": TEXT}, "standoff": 8},
     )  # fmt: skip

@@ -17,11 +17,11 @@ HEADING = 15
 LINE = 17
 """Height of a line of text."""
 LEGEND_LINE = 20
-TITLE_CHARACTERS = 40
-NOTE_CHARACTERS = 56
+TITLE_CHARACTERS = 48
+NOTE_CHARACTERS = 66
 LEGEND_CHARACTERS = 21
 """What fits a picture of 400 px, and half of one."""
-LEFT, RIGHT, AXIS = 66, 14, 62
+LEFT, RIGHT, AXIS = 78, 16, 62
 """Margins at the sides, and below the plot for ticks and the axis' title."""
 
 INK, FADED, GRID = "#222222", "#8a8a8a", "#e6e6e6"
@@ -60,8 +60,8 @@ def frame(
 ) -> go.Figure:
     """Gives a figure its title, a note under it, and up to two legends side by side below.
 
-    `below`: what the plot's own axis takes under it; `headroom`: what stands over it. Lengths are fixed, so that nothing overlaps at
-    any width.
+    `below`: what the plot's own axis takes under it; `headroom`: what stands over it. Lengths are
+    fixed, so that nothing overlaps at any width.
     """
     heading, small = lines(title, TITLE_CHARACTERS), lines(note, NOTE_CHARACTERS)
     top = 10 + (HEADING + 5) * _count(heading) + LINE * _count(small) + 12 + headroom
