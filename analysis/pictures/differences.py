@@ -30,7 +30,8 @@ def difference_dots(
     label: str = "label",
     top: int = TOP,
 ) -> go.Figure:
-    """The `other` less the `one`, with 95 % intervals: a row each, the largest `top` of them.
+    """The `other` less the `one`, with 95 % intervals: a row each, the largest `top` of them,
+    in the order of the table.
 
     `differences`: columns `difference`, `low`, `high` and that of labels, as of
     `analysis.comparison.paired_differences` or `average_differences`. Filled marks are those whose
@@ -41,8 +42,8 @@ def difference_dots(
     known = differences.filter(pl.col("difference").is_finite().fill_null(False))
     if known.is_empty():
         return empty_figure(heading, f"No pair has a value of {name} on both sides.")
-    largest = known.sort(pl.col("difference").abs(), descending=True, maintain_order=True).head(top)
-    shown = largest.sort("difference", descending=True, maintain_order=True).with_row_index("at")
+    size = pl.col("difference").abs().rank("ordinal", descending=True)
+    shown = known.filter(size <= top).with_row_index("at")
     figure = go.Figure()
     figure.add_vline(x=0, line={"color": INK, "width": 1})
     raised = BETTER if objective_of(metric).direction == "maximize" else WORSE

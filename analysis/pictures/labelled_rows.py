@@ -23,7 +23,7 @@ def rows_frame(
             figure.add_annotation(
                 text=lines(text, LABEL_CHARACTERS + 1), x=x, xref="x domain", xanchor=side,
                 y=number - 0.16, yref="y", yanchor="bottom", showarrow=False, borderpad=0,
-                font={"size": TEXT, "color": INK},
+                font={"size": TEXT, "color": INK}, bgcolor="rgba(255,255,255,0.85)",
             )  # fmt: skip
     figure.update_yaxes(
         range=[len(labels) - 0.55, -0.75], visible=False, fixedrange=True, zeroline=False
