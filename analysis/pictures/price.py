@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.configurations import Floats
-from analysis.draws import Draws, Mask
+from analysis.configurations import Floats, Mask
+from analysis.draws import Draws
 from analysis.front import refuse_several_devices
 from analysis.pictures.axes import (
     axis,
