@@ -10,7 +10,6 @@ from itertools import combinations
 
 import numpy as np
 import polars as pl
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from analysis.configurations import Configurations, Floats, Mask, Whole, configurations, outcomes
@@ -18,6 +17,7 @@ from analysis.factors import group_numbers, indicators, level_numbers, levels, v
 from analysis.loading import Records
 from analysis.log_odds import cell_log_odds
 from analysis.pair_test import PairTest, pair_test
+from analysis.paired_rates import holm
 from analysis.strata import Nesting, Stratum, cell_stratum, plot_stratum
 from search_spaces.metrics import Metric
 
@@ -75,11 +75,7 @@ def _of_metric(records: Records, groups: Configurations, metric: Metric) -> pl.D
         {"metric": metric, "factor": a, "other_factor": b} | _row(study, (a, b)) for a, b in pairs
     ]
     table = pl.DataFrame(rows, schema=SCHEMA)
-    p_values = table["p_value"].to_numpy()
-    tested = ~np.isnan(p_values)
-    adjusted = np.full(len(table), np.nan)
-    if tested.any():
-        adjusted[tested] = multipletests(p_values[tested], method="holm")[1]
+    adjusted = holm(table["p_value"].to_numpy())
     return table.with_columns(p_holm=pl.Series(adjusted).fill_nan(None))
 
 

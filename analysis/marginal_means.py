@@ -9,7 +9,8 @@ import polars as pl
 from analysis.configurations import Floats, Mask, Whole
 from analysis.draws import Draws
 from analysis.factors import group_numbers, level_numbers, levels, varying_factors
-from search_spaces.metrics import RATES, Metric
+from analysis.links import LOGIT, link_of
+from search_spaces.metrics import Metric
 
 SCHEMA: dict[str, type[pl.DataType]] = {
     "factor": pl.String,
@@ -96,7 +97,9 @@ def _interval(mean: Floats, values: Floats, metric: Metric) -> tuple[Floats, Flo
     """
     centred = values - values.mean(axis=0) + mean
     low, high = np.percentile(centred, [2.5, 97.5], axis=0)
-    return (np.clip(low, 0, 1), np.clip(high, 0, 1)) if metric in RATES else (low, high)
+    if link_of(metric, mean) is LOGIT:
+        low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
+    return low, high
 
 
 def _everywhere(level: Whole, rest: Whole) -> Mask:
