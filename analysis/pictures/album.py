@@ -1,0 +1,72 @@
+"""All pictures of a study, by the names of their files."""
+
+import re
+from collections.abc import Iterator
+from typing import get_args
+
+import plotly.graph_objects as go
+
+from analysis.draws import Draws, draw
+from analysis.front_uncertainty import uncertain_fronts
+from analysis.loading import Records
+from analysis.pictures.dose_response import attack_dose_response, safety_dose_response
+from analysis.pictures.front_pair import front_pairs
+from analysis.pictures.front_panels import front_panels
+from analysis.pictures.heatmaps import heatmaps
+from analysis.pictures.parallel import parallel_coordinates
+from analysis.pictures.price import HARM, price_of_safety
+from analysis.pictures.ranking import probability_ranking
+from search_spaces.metrics import DEVICE_METRICS, Metric
+
+RESPONSES: tuple[Metric, ...] = (HARM, "helpfulness", "over_refusal")
+"""What doses are drawn against."""
+STILL_HELPFUL = 0.9
+"""Share of the best helpfulness that the cheapest releases must keep to be compared."""
+
+
+def album(records: Records, replicates: int = 2000) -> Iterator[tuple[str, go.Figure]]:
+    """Names and figures: whatever the records have the columns for, one at a time.
+
+    Pictures of what depends on the device are made for each device.
+    """
+    metrics = _metrics(records)
+    draws = draw(records, metrics, replicates)
+    for device, front in uncertain_fronts(draws, records.objectives).items():
+        suffix = f"-{_slug(device)}" if device else ""
+        for name, figure in front_pairs(front).items():
+            yield f"front-{name}{suffix}", figure
+        if len(front.objectives) > 1:
+            yield f"front-panels{suffix}", front_panels(front)
+        yield f"ranking{suffix}", probability_ranking(front)
+        yield f"parallel{suffix}", parallel_coordinates(front)
+    drawn = [metric for metric in metrics if metric in draws.estimates]
+    for metric in drawn:
+        yield f"heatmap-{metric}", heatmaps(draws, metric)
+    for metric in (metric for metric in RESPONSES if metric in drawn):
+        yield f"dose-{metric}", safety_dose_response(draws, metric)
+        yield f"attack-{metric}", attack_dose_response(draws, metric)
+    yield from _prices(draws, records)
+
+
+def _metrics(records: Records) -> list[Metric]:
+    """The objectives, and what doses are drawn against, where the records have it."""
+    wanted = [*(objective.metric for objective in records.objectives), *RESPONSES]
+    known = set(records.table.columns)
+    return [metric for metric in get_args(Metric) if metric in wanted and metric in known]
+
+
+def _prices(draws: Draws, records: Records) -> Iterator[tuple[str, go.Figure]]:
+    if HARM not in draws.estimates or "helpfulness" not in draws.estimates:
+        return
+    yield "price-helpfulness", price_of_safety(draws)
+    several = draws.configurations.table["device"].n_unique() > 1
+    helpful = draws.estimates["helpfulness"]
+    least = STILL_HELPFUL * max(helpful.tolist(), default=0.0)
+    for objective in records.objectives:
+        metric = objective.metric
+        if "bytes" in metric and not (several and metric in DEVICE_METRICS):
+            yield f"price-{metric}", price_of_safety(draws, metric, least)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
