@@ -1,5 +1,6 @@
-# Two commands: `make demo` runs the nano grid, `make test` checks the project.
-# Both make .venv and install what is missing; PYTHON=... picks another interpreter.
+# `make demo` runs the nano grid, `make test` checks the project, `make notebooks` writes the
+# notebooks with what they show, `make examples` makes the studies that ship anew.
+# All make .venv and install what is missing; PYTHON=... picks another interpreter.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STUDY ?= studies/demo
 
-.PHONY: demo test clean
+.PHONY: demo test notebooks examples clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -26,6 +27,20 @@ test: $(INSTALLED)
 	@$(BIN)/lint-imports
 	@echo "== pytest"
 	@$(BIN)/pytest
+
+notebooks: export OMP_NUM_THREADS := 1
+notebooks: $(INSTALLED)
+	@echo "== executing the notebooks; they become these pages:"
+	@$(BIN)/python -c 'from analysis.notebooks.pages import write_pages; write_pages("build/notebooks")'
+
+examples: $(INSTALLED)
+	@for name in nano_seeds nano_mamba; do \
+	    $(BIN)/trilemma run $$name --study studies/$$name && \
+	    $(BIN)/trilemma judge studies/$$name --judge refusal_prefix && \
+	    rm -rf analysis/examples/$$name && \
+	    $(BIN)/python -c 'import sys; from grid.sharing import share_study; share_study(*sys.argv[1:])' \
+	        studies/$$name analysis/examples/$$name || exit 1; \
+	done
 
 # torch comes first: a package that is built from source may look for it
 $(INSTALLED): pyproject.toml constraints.txt
