@@ -1,6 +1,7 @@
 """Serves the report of a study on this machine while the study runs, renewed as cells land."""
 
 import json
+import sys
 import threading
 import time
 import uuid
@@ -143,12 +144,19 @@ def make_server(study: LiveStudy, port: int) -> ThreadingHTTPServer:
     """A server on this machine only; port 0 takes a free one. Raises SpaceError for a busy port."""
     handler = type("Handler", (_Handler,), {"study": study})
     try:
-        server = ThreadingHTTPServer((ADDRESS, port), handler)
+        return _Server((ADDRESS, port), handler)
     except OSError as error:
         reason = f"cannot be used ({error.strerror}); name another, or 0 for any that is free"
         raise SpaceError("--port", str(port), reason) from error
-    server.daemon_threads = True
-    return server
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A page that was closed while it was sent is no error."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -14,7 +14,7 @@ from analysis.report.evidence import Evidence
 from analysis.report.front_findings import SURE, noisy_metrics
 from analysis.report.releases import Releases, worst_releases
 from analysis.report.statements import Finding, Section
-from analysis.report.words import counted, first_few, listed
+from analysis.report.words import NO_BREAK, counted, first_few, listed, named
 
 LEAD = (
     "An adversary picks the attack, so a front over all cells compares what nobody can choose "
@@ -48,18 +48,17 @@ def _under_attacks(front: UncertainFront, where: str) -> Iterator[Finding]:
 def _under(front: UncertainFront, draws: Draws, kept: Mask, label: str, where: str) -> Finding:
     alone = uncertain_front(draws.only(kept), front.objectives)
     table = alone.table.sort("probability", descending=True, maintain_order=True)
-    attack = "Without an attack" if label == "none" else f"Under {label}"
+    attack = ("Without an attack" if label == "none" else f"Under {label}") + where
     if not noisy_metrics(front):
         on = [_release(row) for row in table.filter("on_front").to_dicts()]
-        return Finding(f"{attack}{where}, on the front as measured: {first_few(on)}.")
+        return Finding(attack, f"On the front as measured: {first_few(on)}.")
     sure = table.filter(pl.col("probability") >= SURE)
     shown = sure if len(sure) else table.head(3)
-    told = [f"{_release(r)} ({r['probability']:.2f})" for r in shown.to_dicts()]
-    what = (
-        "surely on the front, with P" if len(sure) else "nothing is surely on the front; likeliest"
-    )
+    told = [f"{_release(r)} (P{NO_BREAK}{r['probability']:.2f})" for r in shown.to_dicts()]
+    what = "Surely on the front" if len(sure) else "Nothing is surely on the front; likeliest"
     return Finding(
-        f"{attack}{where}, {what}: {first_few(told)}.{_extreme(alone)}",
+        attack,
+        f"{what}: {first_few(told)}.{_extreme(alone)}",
         f"{counted(len(table), 'release')}, {int(table['on_front'].sum())} on the front as "
         "measured.",
     )
@@ -78,23 +77,23 @@ def _release(row: Mapping[str, Any]) -> str:
     """A configuration's label without its attack, which the sentence has told."""
     label = str(row["label"])
     attack = "no attack" if row["attack_label"] == "none" else row["attack_label"]
-    return " · ".join(part for part in label.split(" · ") if part != attack) or label
+    return named(" · ".join(part for part in label.split(" · ") if part != attack) or label)
 
 
 def _at_worst(worst: Releases, front: UncertainFront, where: str) -> Finding:
     order = np.argsort(-np.array(worst.probability), kind="stable")
     sure = [n for n in order if worst.probability[n] >= SURE]
     shown = sure if sure else list(order[:3])
-    told = [f"{worst.labels[n]} ({_worst_values(worst, n)})" for n in shown]
+    told = [f"{named(worst.labels[n])} ({_worst_values(worst, n)})" for n in shown]
     if not noisy_metrics(front):
-        told = [worst.labels[n] for n in np.flatnonzero(worst.on_front)]
-        what = "on the front as measured"
+        told = [named(worst.labels[n]) for n in np.flatnonzero(worst.on_front)]
+        what = "On the front as measured"
     else:
-        what = "surely on the front" if sure else "nothing is surely on the front; likeliest"
+        what = "Surely on the front" if sure else "Nothing is surely on the front; likeliest"
     left = f" {counted(worst.incomplete, 'release')} lack an attack." if worst.incomplete else ""
     return Finding(
-        f"At worst over {listed(worst.attacks)}{where}, {what}: {first_few(told)}."
-        f"{_safest_at_worst(worst)}",
+        f"At worst over {listed(worst.attacks)}{where}",
+        f"{what}: {first_few(told)}.{_safest_at_worst(worst)}",
         f"{counted(len(worst.labels), 'release')} were measured under all of them; each objective "
         f"is taken at its own worst attack.{left}",
     )
@@ -106,9 +105,7 @@ def _safest_at_worst(worst: Releases) -> str:
     best = int(np.argmax(worst.estimates["safety"]))
     low, high = np.percentile(worst.values["safety"][:, best], [2.5, 97.5])
     value = interval_text("safety", worst.estimates["safety"][best], low, high)
-    return (
-        f" No release keeps more safety at worst, as measured, than {worst.labels[best]}: {value}."
-    )
+    return f" The safest at worst, as measured, is {named(worst.labels[best])}, at {value}."
 
 
 def _worst_values(worst: Releases, number: int) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from analysis.pictures.axes import interval_text
+from analysis.pictures.axes import interval_text, name_of
 from analysis.report.evidence import Evidence
 from analysis.report.statements import Finding, Section
-from analysis.report.words import counted, first_few, percent
+from analysis.report.words import counted, first_few, named, percent
 
 BROKEN = 0.1
 """Share of incoherent answers from which a configuration's safety is not called refusal."""
+ENDS = ("value", "low", "high")
 
 
 def caveat_section(evidence: Evidence) -> Section:
@@ -25,14 +26,16 @@ def _seeds(evidence: Evidence) -> Iterator[Finding]:
     single = int((seeds <= 1).sum())
     if seeds.max() <= 1 and evidence.records.ok["seed"].drop_nulls().len():
         yield Finding(
-            "Every configuration was trained with one seed. The intervals tell what other prompts "
+            "One seed",
+            "Every configuration was trained with one. The intervals tell what other prompts "
             "would have shown, not what training again would: differences between doses and "
             "attacks may be luck of training.",
-            "Add `seeds` to the search space to measure it.",
+            "Seeds in the search space would measure it.",
             warns=True,
         )
     elif single and seeds.max() > 1:
         yield Finding(
+            "One seed",
             f"{counted(single, 'configuration')} of {len(table)} have one seed only; their seed "
             "noise is taken from the others.",
             warns=True,
@@ -52,20 +55,22 @@ def _incoherent(evidence: Evidence) -> Iterator[Finding]:
     broken = table.filter(pl.col("value") > BROKEN).sort("value", descending=True)
     if len(broken):
         told = [
-            f"{row['label']} ({interval_text('incoherent', row['value'], row['low'], row['high'])})"
+            f"{named(row['label'])} ({interval_text('incoherent', *(row[end] for end in ENDS))})"
             for row in broken.head(4).to_dicts()
         ]
         yield Finding(
-            f"A broken model looks safe: safety counts an incoherent answer as not complied with. "
+            "A broken model looks safe",
+            "Safety counts an incoherent answer as not complied with. "
             f"{counted(len(broken), 'configuration')} of {len(table)} answered more than "
-            f"{percent(BROKEN)} of the harmful requests incoherently, above all {first_few(told, 4)}.",
-            "Read `safety` beside `refusal` and `incoherent`.",
+            f"{percent(BROKEN)} of the harmful requests incoherently, above all {first_few(told)}.",
+            "Safety is to be read beside the rates of refusal and of incoherent answers.",
             warns=True,
         )
     else:
         yield Finding(
+            "Safety is refusal here",
             f"No configuration answered more than {percent(BROKEN)} of the harmful requests "
-            "incoherently, so safety here is refusal as the judge reads it."
+            "incoherently; nearly all that is not complied with is refused, as the judge reads it.",
         )
 
 
@@ -73,7 +78,8 @@ def _noise(evidence: Evidence) -> Iterator[Finding]:
     for metric in evidence.rates:
         if evidence.draws.noise[metric] == "nothing":
             yield Finding(
-                f"The noise of {metric.replace('_', ' ')} is not known: no answers, counts or "
+                "Unknown noise",
+                f"That of {name_of(metric)} is not known: no answers, counts or "
                 "standard errors are in the records.",
                 warns=True,
             )
@@ -82,12 +88,13 @@ def _noise(evidence: Evidence) -> Iterator[Finding]:
 def _missing(evidence: Evidence) -> Iterator[Finding]:
     objectives = [objective.metric for objective in evidence.objectives]
     if not objectives:
-        yield Finding("No objective was measured in any cell, so there is no front.", warns=True)
+        yield Finding("No front", "No objective was measured in any cell.", warns=True)
         return
     ok = evidence.records.ok
     lacking = len(ok) - len(ok.drop_nulls(objectives))
     if lacking:
         yield Finding(
+            "Missing values",
             f"{counted(lacking, 'ok cell')} of {len(ok)} lack an objective and are on no front.",
             warns=True,
         )

@@ -9,7 +9,9 @@ import polars as pl
 from analysis.configurations import Configurations
 from analysis.draws import Draws, draw
 from analysis.front_uncertainty import UncertainFront, uncertain_fronts
+from analysis.interactions import METRICS
 from analysis.loading import Records
+from analysis.losses import cell_losses, configuration_losses
 from search_spaces.metrics import RATES, Metric
 from search_spaces.space import Objective
 
@@ -55,6 +57,20 @@ class Evidence:
             return {}
         found = uncertain_fronts(self.draws, self.objectives)
         return {device: front for device, front in found.items() if len(front.table)}
+
+    @cached_property
+    def losses(self) -> pl.DataFrame:
+        """Every compressed configuration against its own model before compression."""
+        return configuration_losses(self.draws, self._compared)
+
+    @cached_property
+    def cell_losses(self) -> pl.DataFrame:
+        """Every compressed cell against its own model before compression, answer by answer."""
+        return cell_losses(self.records, self._compared)
+
+    @property
+    def _compared(self) -> list[Metric]:
+        return [metric for metric in METRICS if metric in self.rates]
 
     @cached_property
     def failed(self) -> pl.DataFrame:

@@ -1,7 +1,8 @@
 """Findings on the joint front: what is surely on it, what is not settled or not told apart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,7 @@ from analysis.front_uncertainty import UncertainFront
 from analysis.pictures.axes import interval_text, name_of
 from analysis.report.evidence import Evidence
 from analysis.report.statements import Finding, Section
-from analysis.report.words import counted, first_few, listed, percent
+from analysis.report.words import NO_BREAK, counted, first_few, listed, named, percent
 from search_spaces.metrics import Metric
 
 SURE = 0.95
@@ -34,8 +35,8 @@ def _front(front: UncertainFront) -> Iterator[Finding]:
     if len(table) == 1:
         only = table.row(0, named=True)
         yield Finding(
-            f"There is one configuration, {only['label']}, so nothing is compared: "
-            f"{_values(front, only)}."
+            "One configuration",
+            f"{named(only['label'])}, so nothing is compared: {_values(front, only)}.",
         )
         return
     if not noisy_metrics(front):
@@ -46,7 +47,8 @@ def _front(front: UncertainFront) -> Iterator[Finding]:
     yield from _knee(table)
     yield from _alike(front)
     yield Finding(
-        f"The front covers {100 * front.hypervolume:.1f} % of the box between the best and the "
+        "How far the front reaches",
+        f"It covers {100 * front.hypervolume:.1f} % of the box between the best and the "
         f"worst values (95 % interval {100 * front.hypervolume_low:.1f} to "
         f"{100 * front.hypervolume_high:.1f} %).",
         f"Hypervolume; other prompts and seeds would move the front by "
@@ -62,11 +64,11 @@ def noisy_metrics(front: UncertainFront) -> list[Metric]:
 
 
 def _without_noise(table: pl.DataFrame) -> Finding:
-    on = table.filter("on_front")["label"].to_list()
+    on = [named(label) for label in table.filter("on_front")["label"]]
     return Finding(
-        f"As measured, {len(on)} of {counted(len(table), 'configuration')} are on the front: "
-        f"{first_few(on, 8)}. How surely is not known: the records hold neither answers nor counts "
-        "nor standard errors.",
+        "On the front as measured",
+        f"{len(on)} of {counted(len(table), 'configuration')}: {first_few(on, 8)}. How surely is "
+        "not known: the records hold neither answers nor counts nor standard errors.",
         warns=True,
     )
 
@@ -81,29 +83,29 @@ def _surely(front: UncertainFront, table: pl.DataFrame) -> Finding:
     if sure.is_empty():
         best = table.row(0, named=True)
         text = (
-            f"No configuration is on the front in {percent(SURE)} of draws; the likeliest is "
-            f"{best['label']} (P = {best['probability']:.2f})."
+            f"No configuration is, in {percent(SURE)} of draws; the likeliest is {_likely(best)}."
         )
-        return Finding(text, basis)
-    told = [f"{row['label']} ({row['probability']:.2f})" for row in sure.to_dicts()]
-    text = f"Surely on the front, with P: {first_few(told, 8)}."
-    return Finding(text, basis)
+        return Finding("Surely on the front", text, basis)
+    told = [_likely(row) for row in sure.to_dicts()]
+    return Finding("Surely on the front", f"{first_few(told, 8)}.", basis)
 
 
 def _unsettled(table: pl.DataFrame) -> Iterator[Finding]:
     by_luck = table.filter(pl.col("on_front") & (pl.col("probability") < LIKELY))
     if len(by_luck):
-        told = [f"{row['label']} ({row['probability']:.2f})" for row in by_luck.to_dicts()]
+        told = [_likely(row) for row in by_luck.to_dicts()]
         yield Finding(
-            f"On the front as measured, but more likely dominated, with P: {first_few(told)}.",
+            "On the front as measured, yet more likely dominated",
+            f"{first_few(told)}.",
             "Of many configurations the luckiest stand out, so the measured front is too good.",
         )
     off = table.filter(~pl.col("on_front") & (pl.col("probability") > UNSETTLED))
     if len(off):
-        told = [f"{row['label']} ({row['probability']:.2f})" for row in off.head(4).to_dicts()]
+        told = [_likely(row) for row in off.head(4).to_dicts()]
         yield Finding(
-            f"{counted(len(off), 'configuration')} not on the front as measured may yet be on it "
-            f"(P above {UNSETTLED}), above all {listed(told)}."
+            "Not on it as measured, and may yet be",
+            f"{counted(len(off), 'configuration')} with P above {UNSETTLED}, above all "
+            f"{listed(told)}.",
         )
 
 
@@ -113,12 +115,13 @@ def _knee(table: pl.DataFrame) -> Iterator[Finding]:
         return
     row = measured.row(0, named=True)
     often = table.sort("knee_share", descending=True).filter(pl.col("knee_share") >= 0.05)
-    told = [f"{r['label']} ({percent(r['knee_share'])})" for r in often.to_dicts()]
+    told = [f"{named(r['label'])} ({percent(r['knee_share'])})" for r in often.to_dicts()]
     settled = row["knee_share"] >= SURE or not told
-    rest = "" if settled else f" It is not settled; of the draws, the knee is {first_few(told)}."
+    rest = "" if settled else f" It is not settled: in the draws it is {first_few(told)}."
     yield Finding(
-        f"The knee of the measured front, its balanced choice, is {row['label']}; it is the knee "
-        f"in {percent(row['knee_share'])} of draws.{rest}",
+        "The knee, the balanced choice",
+        f"On the measured front it is {named(row['label'])}, and so in "
+        f"{percent(row['knee_share'])} of draws.{rest}",
         "The knee has the least sum of losses, each scaled to the front's own range.",
     )
 
@@ -129,7 +132,7 @@ def _alike(front: UncertainFront) -> Iterator[Finding]:
     likely = np.flatnonzero((front.table["probability"] >= LIKELY).to_numpy())
     labels = front.table["label"].to_list()
     pairs = [
-        f"{labels[one]} and {labels[other]}"
+        f"{named(labels[one])} from {named(labels[other])}"
         for one, other in combinations(likely, 2)
         if not any(_differ(front, metric, one, other) for metric in metrics)
     ]
@@ -145,15 +148,20 @@ def _alike(front: UncertainFront) -> Iterator[Finding]:
         "95 % intervals of paired differences, not corrected for looking at so many."
     )
     if pairs:
-        yield Finding(f"Told apart {either} {names}: {first_few(pairs, 4)}{rest}.", basis)
+        yield Finding(f"Not told apart, {either} {names}", f"{first_few(pairs, 4)}{rest}.", basis)
     else:
-        yield Finding(f"The likely front members differ from each other in {names}.", basis)
+        names = " or in ".join(name_of(metric) for metric in metrics)
+        yield Finding("Told apart", f"All likely front members differ in {names}.", basis)
 
 
 def _differ(front: UncertainFront, metric: Metric, one: int, other: int) -> bool:
     drawn = front.draws.values[metric]
     low, high = np.percentile(drawn[:, one] - drawn[:, other], [2.5, 97.5])
     return bool(low > 0 or high < 0)
+
+
+def _likely(row: Mapping[str, Any]) -> str:
+    return f"{named(row['label'])} (P{NO_BREAK}{row['probability']:.2f})"
 
 
 def _values(front: UncertainFront, row: dict[str, float]) -> str:

@@ -19,7 +19,7 @@ from analysis.report.findings import findings
 from analysis.report.gallery import Picture, gallery
 from analysis.report.payload import json_text, packed, script_hash
 from analysis.report.reproduction import reproduction
-from analysis.report.words import first_few
+from analysis.report.words import first_few, typeset
 
 SCRIPTS = ("page", "filters", "table", "answers", "pictures", "live", "main")
 """Parts of the page's own script, in the order in which they need each other."""
@@ -52,12 +52,11 @@ def _render(evidence: Evidence, live: Live | None, scripts: Sequence[str]) -> st
     pictures = gallery(evidence)
     now = datetime.now(UTC)
     number = version("trilemma")
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        _asset("page.html.j2")
-    )
-    return template.render(
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["typeset"] = typeset
+    return environment.from_string(_asset("page.html.j2")).render(
         title=f"trilemma: {first_few(names_of(evidence), 3) or 'no study'}",
-        policy=_policy(scripts, live is not None),
+        policy=_policy(scripts, pictures, live is not None),
         style=Markup(_asset("page.css")),
         question=question(evidence),
         progress=live.progress if live else "",
@@ -83,12 +82,15 @@ def _data(evidence: Evidence, pictures: Sequence[Picture], live: Live | None) ->
     }
 
 
-def _policy(scripts: Sequence[str], live: bool) -> str:
+def _policy(scripts: Sequence[str], pictures: Sequence[Picture], live: bool) -> str:
     """Only these very scripts run, and nothing is fetched; a served page asks its own server."""
-    sources = " ".join(script_hash(script) for script in scripts) or "'none'"
+    sources = [script_hash(script) for script in scripts] or ["'none'"]
+    if scripts and any(picture.front is not None for picture in pictures):
+        # plotly compiles what draws parallel coordinates; it never sees what a model said
+        sources.append("'unsafe-eval'")
     rules = [
         "default-src 'none'",
-        f"script-src {sources}",
+        f"script-src {' '.join(sources)}",
         # plotly sets the style of what it draws
         "style-src 'unsafe-inline'",
         "img-src data: blob:",

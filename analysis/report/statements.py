@@ -8,6 +8,8 @@ from dataclasses import dataclass
 class Finding:
     """One statement."""
 
+    title: str
+    """What it is about, in a few words."""
     text: str
     evidence: str = ""
     """Which numbers it rests on, and of how much."""

@@ -1,9 +1,13 @@
 """Small pieces of sentences: lists, counts, directions."""
 
+import re
 from collections.abc import Sequence
 
 from analysis.pictures.axes import name_of
 from search_spaces.space import Objective
+
+NO_BREAK = "\u00a0"
+UNIT = re.compile(r"(\d) (%|[kMG]?B\b)")
 
 
 def listed(items: Sequence[object]) -> str:
@@ -27,6 +31,16 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 def percent(share: float) -> str:
     """`33 %`."""
     return f"{100 * share:.0f} %"
+
+
+def named(label: object) -> str:
+    """A configuration's label, which no line breaks."""
+    return str(label).replace(" ", NO_BREAK)
+
+
+def typeset(text: str) -> str:
+    """The text with units on the lines of their numbers."""
+    return UNIT.sub(lambda found: f"{found[1]}{NO_BREAK}{found[2]}", text)
 
 
 def told(objective: Objective) -> str:

@@ -10,7 +10,7 @@ const SETS = {
 // folded until asked for: the requests and what was answered may be hard to read
 const FOLDED = { harmful: "harmful requests and answers", borderline: "they look harmful" };
 
-function detailsRow(page, columns, row) {
+function detailsRow(page, row) {
   const inner = make("div", { className: "cell" });
   const error = page.data.errors[row];
   if (error) {
@@ -19,8 +19,7 @@ function detailsRow(page, columns, row) {
   const rest = make("div", {}, make("p", {}, "Reading …"));
   inner.append(rest);
   page.answers().then((found) => rest.replaceChildren(...cellContents(page, found, row)));
-  const cell = make("td", { colSpan: columns.length + 1 }, inner);
-  return make("tr", { className: "details" }, cell);
+  return make("tr", { className: "details" }, make("td", {}, inner));
 }
 
 function cellContents(page, found, row) {
@@ -28,7 +27,7 @@ function cellContents(page, found, row) {
   const parts = [];
   const said = found?.answers.cells[key];
   if (said) {
-    parts.push(...answerSets(page, found.answers, said, key));
+    parts.push(...answerSets(found.answers, said));
   } else {
     parts.push(make("p", {}, "No answers of this cell are kept."));
   }
@@ -52,7 +51,7 @@ function factList(names, values) {
   return list;
 }
 
-function answerSets(page, answers, said, key) {
+function answerSets(answers, said) {
   const bySet = new Map();
   answers.lists[said.list].forEach((number, place) => {
     const [name, , prompt, expected] = answers.prompts[number];
@@ -66,29 +65,18 @@ function answerSets(page, answers, said, key) {
       verdicts: said.verdicts.map((letters) => letters[place]),
     });
   });
-  return [...bySet].map(([name, items]) => answerSet(page, answers.judges, name, items, key));
+  return [...bySet].map(([name, items]) => answerSet(answers.judges, name, items));
 }
 
-function answerSet(page, judges, name, items, key) {
+function answerSet(judges, name, items) {
   const folded = FOLDED[name];
   const label = `${items.length} ${SETS[name] ?? name}: ${tally(judges, name, items)}`;
   const summary = make("summary", {}, label, folded ? ` (folded: ${folded})` : "");
   const details = make("details", { className: `set set-${name}` }, summary);
-  const id = `${key}\n${name}`;
-  details.open = page.view.unfolded.has(id);
-  let built = false;
   // nothing of it is in the page before it is asked for
-  const build = () => {
-    if (details.open && !built) {
-      built = true;
-      details.append(...answerList(judges, items));
-    }
-  };
   details.addEventListener("toggle", () => {
-    page.view.unfolded[details.open ? "add" : "delete"](id);
-    build();
-  });
-  build();
+    details.append(...answerList(judges, items));
+  }, { once: true });
   return details;
 }
 

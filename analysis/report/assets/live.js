@@ -31,7 +31,14 @@ function showState(text) {
 // the server has escaped what is in it, and scripts of a parsed document never run
 async function renew(page, text) {
   const fresh = new DOMParser().parseFromString(text, "text/html");
+  const errors = new Map(page.data.keys.map((key, row) => [key, page.data.errors[row]]));
   page.load(fresh);
+  // a cell that failed may have been tried again since
+  page.data.keys.forEach((key, row) => {
+    if (errors.get(key) !== page.data.errors[row]) {
+      page.view.details.delete(key);
+    }
+  });
   await page.pictures();
   for (const plot of plots()) {
     Plotly.purge(plot);

@@ -2,7 +2,7 @@
 
 const page = {
   filter: emptyFilter(),
-  view: { ...emptyView(), unfolded: new Set() },
+  view: emptyView(),
   brushes: {},
 };
 

@@ -62,7 +62,6 @@ function restoreBrush(page, name, figure) {
   }
 }
 
-// the lines are a front's configurations, in the order of its table
 function brush(page, name, plot) {
   const trace = plot.data.find((candidate) => candidate.type === "parcoords");
   const kept = {};
@@ -87,6 +86,7 @@ function applyBrushes(page) {
   page.filter.brushed = brushed;
 }
 
+// the lines are a front's configurations, in the order of its table
 function passing(page, name, kept) {
   const figure = page.figures?.[name];
   const trace = figure?.data.find((candidate) => candidate.type === "parcoords");
@@ -94,12 +94,13 @@ function passing(page, name, kept) {
     return [];
   }
   const dimensions = trace.dimensions.filter((dimension) => kept[dimension.label]);
-  return trace.customdata.filter((_, line) => dimensions.every((dimension) => {
+  const lines = trace.dimensions[0].values.map((_, line) => line);
+  return lines.filter((line) => dimensions.every((dimension) => {
     const ranges = kept[dimension.label];
     const several = Array.isArray(ranges[0]) ? ranges : [ranges];
     return several.some(([low, high]) => low <= dimension.values[line]
       && dimension.values[line] <= high);
-  }));
+  })).map((line) => `${figure.front}/${line}`);
 }
 
 async function resetBrushes(page) {

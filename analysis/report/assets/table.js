@@ -3,7 +3,10 @@
 const ROWS_AT_ONCE = 300;
 
 function emptyView() {
-  return { sorted: null, descending: false, opened: new Set(), rows: ROWS_AT_ONCE, all: false };
+  return {
+    sorted: null, descending: false, rows: ROWS_AT_ONCE, all: false, opened: new Set(),
+    details: new Map(),
+  };
 }
 
 function shownColumns(data, view) {
@@ -32,8 +35,10 @@ function compare(column, one, other, sign) {
   return sign * left.localeCompare(right, "en", { numeric: true });
 }
 
+// opened rows are kept as they are, with what a reader has unfolded in them
 function showTable(page) {
   const { data, filter, view } = page;
+  const focused = document.activeElement;
   const rows = chosenRows(data, filter, view);
   const columns = shownColumns(data, view);
   showHead(page, columns);
@@ -42,14 +47,28 @@ function showTable(page) {
   for (const row of rows.slice(0, view.rows)) {
     fresh.append(cellRow(page, columns, row));
     if (view.opened.has(data.keys[row])) {
-      fresh.append(detailsRow(page, columns, row));
+      fresh.append(keptDetails(page, columns, row));
     }
   }
   body.replaceChildren(fresh);
+  if (focused !== document.activeElement && focused.isConnected) {
+    focused.focus({ preventScroll: true });
+  }
   byId("count").textContent = countText(data, filter, rows.length);
   const more = byId("more");
   more.hidden = rows.length <= view.rows;
   more.textContent = `Show ${plural(Math.min(rows.length - view.rows, ROWS_AT_ONCE), "more row")}`;
+}
+
+function keptDetails(page, columns, row) {
+  const { details } = page.view;
+  const key = page.data.keys[row];
+  if (!details.has(key)) {
+    details.set(key, detailsRow(page, row));
+  }
+  const kept = details.get(key);
+  kept.cells[0].colSpan = columns.length + 1;
+  return kept;
 }
 
 function countText(data, filter, shown) {
@@ -113,7 +132,9 @@ function valueCell(column, row) {
 function toggle(page, row) {
   const key = page.data.keys[row];
   const { opened } = page.view;
-  if (!opened.delete(key)) {
+  if (opened.delete(key)) {
+    page.view.details.delete(key);
+  } else {
     opened.add(key);
   }
   showTable(page);
