@@ -31,8 +31,9 @@ def album(records: Records, replicates: int = 2000) -> Iterator[tuple[str, go.Fi
     """
     metrics = _metrics(records)
     draws = draw(records, metrics, replicates)
-    for device, front in uncertain_fronts(draws, records.objectives).items():
-        suffix = f"-{_slug(device)}" if device else ""
+    fronts = uncertain_fronts(draws, records.objectives)
+    for device, front in fronts.items():
+        suffix = f"-{_slug(device)}" if len(fronts) > 1 else ""
         for name, figure in front_pairs(front).items():
             yield f"front-{name}{suffix}", figure
         if len(front.objectives) > 1:

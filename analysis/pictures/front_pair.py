@@ -16,7 +16,7 @@ from analysis.pictures.channels import (
     compression_channel,
     dose_sizes,
 )
-from analysis.pictures.hover import front_hover
+from analysis.pictures.hover import device_note, front_hover
 from analysis.pictures.style import (
     FADED,
     INK,
@@ -99,7 +99,8 @@ def _note(front: UncertainFront, pair: tuple[Metric, Metric], banded: bool) -> s
     doses = front.table["safety_examples"].drop_nulls().unique().sort().to_list()
     if len(doses) > 1:
         parts.append(f"Larger marks: more safety examples ({doses[0]} to {doses[-1]}).")
-    return " ".join(parts)
+    parts.append(device_note(front.table, pair))
+    return " ".join(filter(None, parts))
 
 
 def _add_points(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.front_uncertainty import UncertainFront
 from analysis.pictures.axes import name_of, scale, short_axis_text, span_of, value_text
 from analysis.pictures.channels import attack_channel, dose_sizes
-from analysis.pictures.hover import front_hover
+from analysis.pictures.hover import device_note, front_hover
 from analysis.pictures.panels import compression_names, first_panels, make_panels, panel_names
 from analysis.pictures.style import (
     FADED,
@@ -66,7 +66,10 @@ def front_panels(front: UncertainFront) -> go.Figure:
     title = f"{kept} of {len(front.table)} configurations are on the front of {counted}"
     doses = front.table["safety_examples"].drop_nulls().n_unique()
     larger = "Larger: more safety examples." if doses > 1 else ""
-    note = " ".join(filter(None, ["Full marks: the front. Faint: dominated.", larger, left_out]))
+    where = device_note(front.table, [objective.metric for objective in front.objectives])
+    note = " ".join(
+        filter(None, ["Full marks: the front. Faint: dominated.", larger, left_out, where])
+    )
     texts = short_axis_text(first), short_axis_text(second)
     return panels.framed(title, note, texts, [attacks.legend], below=46)
 

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from analysis.configurations import Floats
 from analysis.draws import Draws
 from analysis.pictures.axes import PREFIXES, direction_mark, is_bytes, name_of, objective_of
-from analysis.pictures.hover import metric_hover
+from analysis.pictures.hover import device_note, metric_hover
 from analysis.pictures.panels import (
     attack_names,
     compression_names,
@@ -78,7 +78,9 @@ def heatmaps(draws: Draws, metric: Metric) -> go.Figure:
         note += f" {NOT_MEASURED}: not measured."
     below = ticks + 64
     _add_colours(panels.figure, metric, unit, values * factor, -(ticks + 4) / panels.plot_height)
-    figure = panels.framed(heading, f"{note} {left_out}".strip(), ("", ""), below=below)
+    figure = panels.framed(
+        heading, f"{note} {device_note(table, [metric])} {left_out}".strip(), ("", ""), below=below
+    )
     longest = max(len(part) for text in row_texts for part in text.split("<br>"))
     return figure.update_layout(margin={"l": 14 + CHARACTER * longest})
 

@@ -1,11 +1,14 @@
-"""What a picture says of a configuration under the pointer."""
+"""What a picture says of a configuration under the pointer, and of where it was measured."""
 
+from collections.abc import Iterable
 from html import escape
+
+import polars as pl
 
 from analysis.draws import Draws
 from analysis.front_uncertainty import UncertainFront
 from analysis.pictures.axes import interval_text, name_of
-from search_spaces.metrics import Metric
+from search_spaces.metrics import DEVICE_METRICS, Metric
 
 
 def front_hover(front: UncertainFront) -> list[str]:
@@ -36,3 +39,11 @@ def metric_hover(draws: Draws, metric: Metric) -> list[str]:
         f"{name_of(metric)}: {interval_text(metric, value, below, above)}<br>cells: {cells}"
         for (label, cells), value, below, above in rows
     ]
+
+
+def device_note(table: pl.DataFrame, metrics: Iterable[Metric]) -> str:
+    """`Measured on NVIDIA H200.`, where that matters for one of the metrics."""
+    devices = table["device"].drop_nulls().unique().sort().to_list()
+    if not devices or not any(metric in DEVICE_METRICS for metric in metrics):
+        return ""
+    return f"Measured on {' and '.join(devices)}."

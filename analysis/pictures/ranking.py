@@ -5,7 +5,7 @@ import polars as pl
 
 from analysis.front_uncertainty import UncertainFront
 from analysis.pictures.axes import LINES
-from analysis.pictures.hover import front_hover
+from analysis.pictures.hover import device_note, front_hover
 from analysis.pictures.labelled_rows import rows_frame
 from analysis.pictures.style import COLOURS, FADED, GRID, TEXT, empty_figure
 
@@ -51,5 +51,7 @@ def probability_ranking(front: UncertainFront, top: int = TOP) -> go.Figure:
     if left:
         most = table["probability"].to_list()[len(shown)]
         note += f" {left} more, of at most {most:.2f}, are left out."
+    where = device_note(front.table, [objective.metric for objective in front.objectives])
+    note = f"{note} {where}".strip()
     values = [f"{value:.2f}" for value in shown["probability"]]
     return rows_frame(figure, shown["label"].to_list(), values, heading, note)
