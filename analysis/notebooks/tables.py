@@ -32,15 +32,21 @@ class Table:
     rows: Sequence[Sequence[str]]
     left_out: int
     """How many rows are not shown."""
+    sides: Sequence[str]
+    """Which way each column is aligned: `left`, `right`."""
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(heading)}</th>" for heading in self.headings)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>"
-            for row in self.rows
-        )
+        head = self._html_row("th", self.headings)
+        body = "".join(self._html_row("td", row) for row in self.rows)
         note = f"<p>and {self.left_out} more</p>" if self.left_out else ""
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+        return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>{note}"
+
+    def _html_row(self, tag: str, texts: Sequence[str]) -> str:
+        cells = (
+            f"<{tag} style='text-align: {side}'>{escape(text)}</{tag}>"
+            for text, side in zip(texts, self.sides, strict=True)
+        )
+        return f"<tr>{''.join(cells)}</tr>"
 
     def __repr__(self) -> str:
         lines = [" | ".join(row) for row in (self.headings, *self.rows)]
@@ -59,7 +65,8 @@ def table(
         for row in frame.head(rows).iter_rows(named=True)
     ]
     headings = [_heading(name) for name in columns]
-    return Table(headings, shown, max(len(frame) - rows, 0))
+    sides = ["left" if frame.schema.get(n) == pl.String else "right" for n in columns]
+    return Table(headings, shown, max(len(frame) - rows, 0), sides)
 
 
 def frame_of(rows: Sequence[Any]) -> pl.DataFrame:
