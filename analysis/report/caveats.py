@@ -6,6 +6,7 @@ import polars as pl
 
 from analysis.pictures.axes import interval_text, name_of
 from analysis.report.evidence import Evidence
+from analysis.report.power_findings import power_findings
 from analysis.report.statements import Finding, Section
 from analysis.report.words import counted, first_few, named, percent
 
@@ -16,7 +17,13 @@ ENDS = ("value", "low", "high")
 
 def caveat_section(evidence: Evidence) -> Section:
     """All caveats that apply."""
-    found = [*_seeds(evidence), *_incoherent(evidence), *_noise(evidence), *_missing(evidence)]
+    found = [
+        *_missing(evidence),
+        *_seeds(evidence),
+        *_incoherent(evidence),
+        *_noise(evidence),
+        *power_findings(evidence),
+    ]
     return Section("What could not be told", found)
 
 

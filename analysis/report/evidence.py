@@ -9,9 +9,11 @@ import polars as pl
 from analysis.configurations import Configurations
 from analysis.draws import Draws, draw
 from analysis.front_uncertainty import UncertainFront, uncertain_fronts
-from analysis.interactions import METRICS
+from analysis.interactions import METRICS, interactions
+from analysis.interactions import SCHEMA as INTERACTIONS
 from analysis.loading import Records
 from analysis.losses import cell_losses, configuration_losses
+from analysis.power import detectable_differences
 from search_spaces.metrics import RATES, Metric
 from search_spaces.space import Objective
 
@@ -67,6 +69,18 @@ class Evidence:
     def cell_losses(self) -> pl.DataFrame:
         """Every compressed cell against its own model before compression, answer by answer."""
         return cell_losses(self.records, self._compared)
+
+    @cached_property
+    def interactions(self) -> pl.DataFrame:
+        """Pairs of factors whose effects may depend on each other; empty without answers."""
+        if self.records.responses.is_empty():
+            return pl.DataFrame(schema=INTERACTIONS)
+        return interactions(self.records, self._compared)
+
+    @cached_property
+    def detectable(self) -> pl.DataFrame:
+        """The smallest differences that the study would have found."""
+        return detectable_differences(self.records, self._compared)
 
     @property
     def _compared(self) -> list[Metric]:

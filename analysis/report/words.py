@@ -33,6 +33,17 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def signed(points: float) -> str:
+    """`+1.5`, `0.0`; less than 0 with a minus that no line breaks after."""
+    text = f"{points:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "\u2212")
+
+
+def capitalized(text: str) -> str:
+    """The text with its first letter large, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def named(label: object) -> str:
     """A configuration's label, which no line breaks."""
     return str(label).replace(" ", NO_BREAK)
