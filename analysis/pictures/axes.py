@@ -136,7 +136,8 @@ def span_of(metric: Metric, values: Iterable[float], room: float = 0.05) -> Span
         pad = (least - (high - low)) / 2 + pad
     low, high = low - pad, high + pad
     if share:
-        low, high = max(low, -room), min(high, 1 + room)
+        edge = room * (high - low)
+        low, high = max(low, -edge), min(high, 1 + edge)
     return Span(low, high, False)
 
 

@@ -65,7 +65,7 @@ def front_pair(front: UncertainFront, x: Metric, y: Metric) -> go.Figure:
     figure.update_xaxes(axis(pair[0], spans[0]))
     figure.update_yaxes(axis(pair[1], spans[1]))
     kept = int(front.table["on_front"].sum())
-    title = f"{heading}: {kept} of {len(front.table)} configurations are not dominated"
+    title = f"{heading}: {kept} of {len(front.table)} configurations on the front"
     legends = [colours.legend, symbols.legend]
     return frame(figure, title, _note(front, (x, y), banded), PLOT_HEIGHT, legends)
 

@@ -63,7 +63,7 @@ def front_panels(front: UncertainFront) -> go.Figure:
         update(scale(metric, span_of(metric, front.table[metric].to_list(), ROOM)) | {"nticks": 4})
     kept = int(front.table["on_front"].sum())
     counted = " and ".join(name_of(objective.metric) for objective in front.objectives)
-    title = f"{kept} of {len(front.table)} configurations are on the front of {counted}"
+    title = f"{kept} of {len(front.table)} configurations on the front of {counted}"
     doses = front.table["safety_examples"].drop_nulls().n_unique()
     larger = "Larger: more safety examples." if doses > 1 else ""
     where = device_note(front.table, [objective.metric for objective in front.objectives])

@@ -26,6 +26,8 @@ from analysis.pictures.style import (
 from search_spaces.metrics import RATES, UNITS, Metric
 
 ROW_HEIGHT = 24
+LOWEST = 60
+"""Height of a panel, px: plotly places nothing below twice the plot's height."""
 LABEL_CHARACTERS = 13
 """What the left margin and a column of a narrow picture hold in a line."""
 CHARACTER = 6.6
@@ -50,7 +52,7 @@ def heatmaps(draws: Draws, metric: Metric) -> go.Figure:
     row_texts = [lines(name, LABEL_CHARACTERS) for name in rows]
     column_texts = [lines(name, LABEL_CHARACTERS) for name in columns]
     tallest = max(text.count("<br>") + 1 for text in row_texts)
-    panels = make_panels(chosen, len(rows) * max(ROW_HEIGHT, 14 * tallest + 4))
+    panels = make_panels(chosen, max(LOWEST, len(rows) * max(ROW_HEIGHT, 14 * tallest + 4)))
     hover, (unit, factor) = metric_hover(draws, metric), _unit(metric, values)
     for number, name in enumerate(chosen):
         grid = np.full((len(rows), len(columns)), np.nan)

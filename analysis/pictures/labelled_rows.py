@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from analysis.pictures.style import INK, RIGHT, TEXT, frame, lines
 
 ROW_HEIGHT = 36
-LABEL_CHARACTERS = 52
+LABEL_CHARACTERS = 44
 """What fits a row of a narrow picture beside its value."""
 SIDE = 14
 

@@ -17,7 +17,7 @@ PLOT_HEIGHT = 380
 AXIS_WIDTH = 88
 """What an axis needs, with the texts of its ticks, px."""
 MOST_TICKS = 20
-TICK_CHARACTERS = 13
+TICK_CHARACTERS = 15
 COLOURS = [[0, "#c9ccd3"], [0.5, "#7b8fb7"], [1, "#00204d"]]
 """Unlikely on the front to likely: the blue of cividis, which fades where nothing is to see."""
 
@@ -96,10 +96,13 @@ def _metric(table: pl.DataFrame, metric: Metric) -> dict[str, Any]:
     low, high = float(values.min()), float(values.max())
     room = 0.05 * abs(high) or 1.0 if low == high else 0.0
     name = name_of(metric).replace(" ", "<br>", 1)
+    ends = [low - room, high + room]
+    if unit == "%":
+        ends = [max(ends[0], 0.0), min(ends[1], 100.0)]
     return {
         "label": f"{name}{', ' if unit else ''}{unit}",
         "values": values.tolist(),
-        "range": [low - room, high + room],
+        "range": ends,
     }
 
 

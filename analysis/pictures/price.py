@@ -141,7 +141,7 @@ def _add_line(figure: go.Figure, price: _Price, level: int, name: str, paid: Met
         return
     figure.add_scatter(
         x=BOUNDS[kept], y=price.measured[kept], mode="lines+markers", name=name, legendgroup=name,
-        line={"color": hue, "width": 1.8, "shape": "hv"},
+        showlegend=False, line={"color": hue, "width": 1.8, "shape": "hv"},
         marker={
             "color": hue, "symbol": symbol(level),
             "size": [8 if at % MARKED == 0 or at == kept[0] else 0 for at in kept],
@@ -152,4 +152,9 @@ def _add_line(figure: go.Figure, price: _Price, level: int, name: str, paid: Met
             for at in kept
         ],
         hoverinfo="text",
+    )  # fmt: skip
+    # the line's own symbols are of several sizes, and a legend takes the first
+    figure.add_scatter(
+        x=[None], y=[None], mode="lines+markers", name=name, legendgroup=name,
+        line={"color": hue}, marker={"color": hue, "symbol": symbol(level), "size": 8},
     )  # fmt: skip

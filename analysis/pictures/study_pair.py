@@ -42,7 +42,7 @@ NOTE = (
 
 def study_pair(comparison: Comparison, metric: Metric) -> go.Figure:
     """Every pair that has the metric, with 95 % intervals of its difference."""
-    one, other = (study.rpartition("/")[2] for study in (comparison.one, comparison.other))
+    one, other = comparison.names
     heading = f"{name_of(metric).capitalize()} in {one} and {other}"
     pairs = paired_differences(comparison, metric).with_columns(comparison.pairs["row"])
     pairs = pairs.drop_nulls("difference")

@@ -17,10 +17,11 @@ HEADING = 15
 LINE = 17
 """Height of a line of text."""
 LEGEND_LINE = 20
-TITLE_CHARACTERS = 48
-NOTE_CHARACTERS = 66
-LEGEND_CHARACTERS = 21
-"""What fits a picture of 400 px, and half of one."""
+TITLE_CHARACTERS = 41
+NOTE_CHARACTERS = 57
+"""What fits a column."""
+LEGEND_CHARACTERS = 17
+"""What fits half of a picture of 400 px."""
 LEFT, RIGHT, AXIS = 78, 16, 62
 """Margins at the sides, and below the plot for ticks and the axis' title."""
 
