@@ -157,6 +157,27 @@ def report(
     out.print(f"The report is in {to} ({size / 1e6:.1f} MB); it opens offline.", soft_wrap=True)
 
 
+@app.command(epilog="Example: trilemma pictures studies/first --to pictures --format pdf,png")
+def pictures(
+    sources: Sources,
+    to: Annotated[Path, typer.Option(help="The folder for the files; those there are replaced.")],
+    formats: Annotated[str, typer.Option("--format", help="png, svg, pdf, or several.")] = "png",
+    width: Annotated[
+        float, typer.Option(min=3.4, max=40, help="Inches: 3.4 is a column, 7 a page.")
+    ] = 7.0,
+    columns: Columns = None,
+    objectives: Objectives = None,
+    judge: Judge = None,
+) -> None:
+    """Write every picture of a study as files for papers."""
+    from grid.command_line.picturing import write_pictures
+    from grid.command_line.sources import read_sources
+
+    records = read_sources(sources, columns, objectives, judge)
+    for number, total, path in write_pictures(records, to, formats, width):
+        out.print(f"{number}/{total} {path}", soft_wrap=True, highlight=False)
+
+
 @app.command(epilog="Example: trilemma serve studies/first")
 def serve(
     study: StudyFolder,
