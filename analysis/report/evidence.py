@@ -6,14 +6,18 @@ from functools import cached_property
 
 import polars as pl
 
-from analysis.configurations import Configurations
+from analysis.configurations import Configurations, varying
 from analysis.draws import Draws, draw
 from analysis.front_uncertainty import UncertainFront, uncertain_fronts
 from analysis.interactions import METRICS, interactions
 from analysis.interactions import SCHEMA as INTERACTIONS
 from analysis.loading import Records
 from analysis.losses import cell_losses, configuration_losses
+from analysis.pooling import pooled
 from analysis.power import detectable_differences
+from analysis.prices import SCHEMA as PRICES
+from analysis.prices import price_of_safety
+from analysis.safety_doses import ATTACK_SCHEMA, DOSE_SCHEMA, sufficient_doses, undoing_attacks
 from search_spaces.metrics import RATES, Metric
 from search_spaces.space import Objective
 
@@ -76,6 +80,32 @@ class Evidence:
         if self.records.responses.is_empty():
             return pl.DataFrame(schema=INTERACTIONS)
         return interactions(self.records, self._compared)
+
+    @cached_property
+    def prices(self) -> pl.DataFrame:
+        """What less harm costs, after each attack; empty where harm was not measured."""
+        if "harmful_compliance" not in self.rates:
+            return pl.DataFrame(schema=PRICES)
+        return price_of_safety(pooled(self.draws))
+
+    @cached_property
+    def doses(self) -> pl.DataFrame:
+        """The smallest safety doses that keep harm under a bound; empty where none vary."""
+        if not self._dosed:
+            return pl.DataFrame(schema=DOSE_SCHEMA)
+        return sufficient_doses(self.draws)
+
+    @cached_property
+    def undoing(self) -> pl.DataFrame:
+        """The weakest attacks that undo safety doses; empty where none vary."""
+        if not self._dosed:
+            return pl.DataFrame(schema=ATTACK_SCHEMA)
+        return undoing_attacks(self.draws)
+
+    @property
+    def _dosed(self) -> bool:
+        varies = varying(self.configurations.table, ["safety_examples"])
+        return bool(varies) and "harmful_compliance" in self.rates
 
     @cached_property
     def detectable(self) -> pl.DataFrame:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from analysis.report.attack_findings import attack_section
 from analysis.report.caveats import caveat_section
 from analysis.report.compression_findings import compression_section
+from analysis.report.dose_findings import dose_section
 from analysis.report.evidence import Evidence
 from analysis.report.front_findings import front_sections
 from analysis.report.interaction_findings import interaction_section
 from analysis.report.judge_findings import judge_section
+from analysis.report.price_findings import price_section
 from analysis.report.statements import Section
 
 
@@ -22,6 +24,8 @@ def _sections(evidence: Evidence) -> Iterator[Section]:
         return
     yield from front_sections(evidence)
     yield attack_section(evidence)
+    yield price_section(evidence)
+    yield dose_section(evidence)
     yield compression_section(evidence)
     yield interaction_section(evidence)
     yield judge_section(evidence)
