@@ -15,7 +15,7 @@ from analysis.report.answers import answers
 from analysis.report.cells import cell_details, cell_table
 from analysis.report.design import design, names_of, question
 from analysis.report.evidence import Evidence
-from analysis.report.findings import findings
+from analysis.report.findings.everything import findings
 from analysis.report.gallery import Picture, gallery
 from analysis.report.payload import json_text, packed, script_hash
 from analysis.report.reproduction import reproduction

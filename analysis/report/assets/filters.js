@@ -62,7 +62,7 @@ function passesWords(data, filter, row) {
 }
 
 // builds the controls anew, keeping what they were set to; `changed` is called after each change
-function showFilters(container, data, filter, changed) {
+function showFilters(container, { data, filter, view, changed }) {
   const focused = container.contains(document.activeElement) ? document.activeElement.name : null;
   const open = container.querySelector("details")?.open ?? false;
   const factors = data.columns.filter((column) => column.factor);
@@ -74,6 +74,7 @@ function showFilters(container, data, filter, changed) {
     wordsControl(filter, changed),
     ...factors.map((column) => factorControl(column, filter, changed)),
     ...checkControls(data, filter, changed),
+    columnsControl(data, view, changed),
     make("button", { type: "button", name: "reset", onclick: () => changed("reset") },
       "Reset all filters"),
     ...(numbers.length ? [ranges] : []),
@@ -129,6 +130,19 @@ function checkControls(data, filter, changed) {
     });
     return make("label", { className: "check" }, input, label);
   });
+}
+
+// not a filter, and not reset: which columns are shown
+function columnsControl(data, view, changed) {
+  if (data.columns.every((column) => column.main)) {
+    return "";
+  }
+  const input = make("input", { type: "checkbox", name: "all", checked: view.all });
+  input.addEventListener("change", () => {
+    view.all = input.checked;
+    changed();
+  });
+  return make("label", { className: "check" }, input, "all measures");
 }
 
 function rangeControl(column, filter, changed) {

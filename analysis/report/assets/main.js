@@ -26,7 +26,7 @@ page.load = (source) => {
 };
 
 page.show = () => {
-  showFilters(byId("filters"), page.data, page.filter, page.changed);
+  showFilters(byId("filters"), page);
   showTable(page);
 };
 
@@ -35,7 +35,7 @@ page.changed = async (what) => {
   if (what === "reset") {
     page.filter = emptyFilter();
     await resetBrushes(page);
-    showFilters(byId("filters"), page.data, page.filter, page.changed);
+    showFilters(byId("filters"), page);
   }
   showTable(page);
 };

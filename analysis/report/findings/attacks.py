@@ -11,9 +11,9 @@ from analysis.draws import Draws
 from analysis.front_uncertainty import UncertainFront, uncertain_front
 from analysis.pictures.axes import interval_text, name_of
 from analysis.report.evidence import Evidence
-from analysis.report.front_findings import SURE, noisy_metrics
-from analysis.report.releases import Releases, worst_releases
-from analysis.report.statements import Finding, Section
+from analysis.report.findings.fronts import SURE, noisy_metrics
+from analysis.report.findings.releases import Releases, worst_releases
+from analysis.report.findings.statement import Finding, Section
 from analysis.report.words import NO_BREAK, counted, first_few, listed, named
 
 LEAD = (

@@ -6,8 +6,8 @@ import polars as pl
 
 from analysis.pictures.axes import interval_text, name_of
 from analysis.report.evidence import Evidence
-from analysis.report.power_findings import power_findings
-from analysis.report.statements import Finding, Section
+from analysis.report.findings.power import power_findings
+from analysis.report.findings.statement import Finding, Section
 from analysis.report.words import counted, first_few, named, percent
 
 BROKEN = 0.1

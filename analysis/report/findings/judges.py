@@ -4,7 +4,7 @@ from itertools import combinations
 
 from analysis.agreement import ALL, Agreement, agreement
 from analysis.report.evidence import Evidence
-from analysis.report.statements import Finding, Section
+from analysis.report.findings.statement import Finding, Section
 from analysis.report.words import counted, listed, named, percent
 
 LEAD = (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from analysis.report.evidence import Evidence
-from analysis.report.statements import Finding, Section
+from analysis.report.findings.statement import Finding, Section
 from analysis.report.words import capitalized, counted, first_few, listed, named, percent
 from analysis.safety_doses import BOUND, SHARE, SURE
 
@@ -64,7 +64,7 @@ def _undoing(table: pl.DataFrame) -> Iterator[Finding]:
 
 def _undone(dose: int, rows: pl.DataFrame) -> str:
     """`1000 examples by harmful 100×3 for 8 of 8 compressions (surely for 7)`."""
-    examples = counted(dose, "example")
+    examples = counted(dose, "safety example")
     by_attack = rows.drop_nulls("attack_label").sort("attack_rows")
     parts = []
     for (label,), part in by_attack.group_by("attack_label", maintain_order=True):

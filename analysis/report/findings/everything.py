@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from analysis.report.attack_findings import attack_section
-from analysis.report.caveats import caveat_section
-from analysis.report.compression_findings import compression_section
-from analysis.report.dose_findings import dose_section
 from analysis.report.evidence import Evidence
-from analysis.report.front_findings import front_sections
-from analysis.report.interaction_findings import interaction_section
-from analysis.report.judge_findings import judge_section
-from analysis.report.price_findings import price_section
-from analysis.report.statements import Section
+from analysis.report.findings.attacks import attack_section
+from analysis.report.findings.caveats import caveat_section
+from analysis.report.findings.compressions import compression_section
+from analysis.report.findings.doses import dose_section
+from analysis.report.findings.fronts import front_sections
+from analysis.report.findings.interactions import interaction_section
+from analysis.report.findings.judges import judge_section
+from analysis.report.findings.prices import price_section
+from analysis.report.findings.statement import Section
 
 
 def findings(evidence: Evidence) -> list[Section]:

@@ -7,7 +7,7 @@ import polars as pl
 
 from analysis.pictures.axes import interval_text, name_of
 from analysis.report.evidence import Evidence
-from analysis.report.statements import Finding, Section
+from analysis.report.findings.statement import Finding, Section
 from analysis.report.words import listed, named, percent, signed
 from search_spaces.metrics import Metric
 

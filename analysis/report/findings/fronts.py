@@ -10,7 +10,7 @@ import polars as pl
 from analysis.front_uncertainty import UncertainFront
 from analysis.pictures.axes import interval_text, name_of
 from analysis.report.evidence import Evidence
-from analysis.report.statements import Finding, Section
+from analysis.report.findings.statement import Finding, Section
 from analysis.report.words import NO_BREAK, counted, first_few, listed, named, percent
 from search_spaces.metrics import Metric
 

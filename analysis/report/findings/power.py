@@ -8,7 +8,7 @@ import polars as pl
 from analysis.pictures.axes import name_of
 from analysis.power import OVER_PROMPTS, OVER_SEEDS
 from analysis.report.evidence import Evidence
-from analysis.report.statements import Finding
+from analysis.report.findings.statement import Finding
 from analysis.report.words import capitalized, listed
 
 

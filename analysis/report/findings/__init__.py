@@ -1,0 +1,1 @@
+"""Findings: sentences that are made from the numbers, a module a question."""
