@@ -47,6 +47,11 @@ class Comparison:
     shared_prompts: dict[str, int]
     """How many prompts both studies asked, by prompt set; empty where responses are not kept."""
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """The last parts of the studies' paths."""
+        return self.one.rpartition("/")[2], self.other.rpartition("/")[2]
+
     def alike(self) -> "Comparison":
         """Only the pairs whose other settings are the same, too."""
         return replace(self, pairs=self.pairs.filter(pl.col("also_differs") == ""))

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
 from analysis.agreement import agreement
 from analysis.loading import Records
-from analysis.pictures.axes import interval_text, name_of, value_text
+from analysis.pictures.axes import interval_text, is_bytes, name_of, value_text
 from search_spaces.metrics import RATES, UNITS, Metric
 
 ROWS = 20
@@ -18,8 +18,10 @@ LEAST_P = 0.001
 VALUES = ("mean", "one", "other")
 """Columns that hold a metric's values, by the row's `metric` or the one that is given."""
 DIFFERENCE = "difference"
-NAMES = ("metric", "factor", "other_factor")
-"""Columns whose values are names of columns."""
+NAMES = ("metric", "factor", "other_factor", "attack")
+"""Columns whose values are names as code has them."""
+PRICE = "_price"
+"""How the names of columns end that hold differences of the metric before."""
 BOUNDED = ("mean", DIFFERENCE, "departure", "kappa")
 """Columns whose bounds are `low` and `high`; those of others are `<column>_low` and so on."""
 
@@ -94,6 +96,8 @@ def agreements(records: Records) -> pl.DataFrame:
 def _heading(name: str) -> str:
     if name == "probability":
         return "P"
+    if name.endswith(PRICE):
+        return f"price in {_heading(name.removesuffix(PRICE))}"
     return name_of(name) if name in UNITS else _words(name)
 
 
@@ -107,6 +111,8 @@ def _text(row: Mapping[str, Any], name: str, metric: Metric | None) -> str:
         return MISSING
     prefix = "" if name in BOUNDED else f"{name}_"
     low, high = row.get(f"{prefix}low"), row.get(f"{prefix}high")
+    if name.endswith(PRICE):
+        return _difference(cast(Metric, name.removesuffix(PRICE)), value, low, high, "")
     if name in UNITS:
         return _of_metric(name, value, low, high)
     if name in VALUES and metric is not None:
@@ -120,7 +126,7 @@ def _text(row: Mapping[str, Any], name: str, metric: Metric | None) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}"
+        return _bounded(value, low, high, ",")
     return _words(str(value)) if name in NAMES else str(value)
 
 
@@ -130,15 +136,25 @@ def _of_metric(metric: Metric, value: float, low: float | None, high: float | No
     return interval_text(metric, value, low, high)
 
 
-def _difference(metric: Metric, value: float, low: float | None, high: float | None) -> str:
+def _difference(
+    metric: Metric, value: float, low: float | None, high: float | None, sign: str = "+"
+) -> str:
     """Differences of shares are points: `+6.8 points (-7.3 to +19.7)`."""
-    if metric not in RATES:
-        return _bounded(value, low, high, "+,.3g")
-    low, high = (None if end is None else 100 * end for end in (low, high))
-    return _bounded(100 * value, low, high, "+.1f", " points")
+    if metric in RATES:
+        scale, form, unit = 100.0, f"{sign}.1f", " points"
+    elif is_bytes(metric):
+        scale, form, unit = 0.001, f"{sign},.1f", " kB"
+    else:
+        scale, form, unit = 1.0, f"{sign},.3g", ""
+    low, high = (None if end is None else scale * end for end in (low, high))
+    return _bounded(scale * value, low, high, form, unit)
 
 
 def _bounded(value: float, low: float | None, high: float | None, form: str, unit: str = "") -> str:
-    if low is None or high is None or low == high:
-        return f"{value:{form}}{unit}"
-    return f"{value:{form}}{unit} ({low:{form}} to {high:{form}})"
+    """Bounds are left out where there are none; a single one that is missing is a dash."""
+    # adding 0 takes the sign from -0.0
+    told = f"{value + 0:{form}}{unit}"
+    if low == high:
+        return told
+    ends = [MISSING if end is None else f"{end + 0:{form}}" for end in (low, high)]
+    return f"{told} ({' to '.join(ends)})"
