@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import get_args
 
+import numpy as np
 import plotly.graph_objects as go
 
 from analysis.draws import Draws, draw
@@ -16,10 +17,11 @@ from analysis.pictures.heatmaps import heatmaps
 from analysis.pictures.parallel import parallel_coordinates
 from analysis.pictures.price import HARM, price_of_safety
 from analysis.pictures.ranking import probability_ranking
-from search_spaces.metrics import DEVICE_METRICS, Metric
+from search_spaces.metrics import Metric
 
 RESPONSES: tuple[Metric, ...] = (HARM, "helpfulness", "over_refusal")
 """What doses are drawn against."""
+PAID: Metric = "weights_bytes_loaded"
 STILL_HELPFUL = 0.9
 """Share of the best helpfulness that the cheapest releases must keep to be compared."""
 
@@ -46,7 +48,7 @@ def album(records: Records, replicates: int = 2000) -> Iterator[tuple[str, go.Fi
     for metric in (metric for metric in RESPONSES if metric in drawn):
         yield f"dose-{metric}", safety_dose_response(draws, metric)
         yield f"attack-{metric}", attack_dose_response(draws, metric)
-    yield from _prices(draws, records)
+    yield from _prices(draws)
 
 
 def _metrics(records: Records) -> list[Metric]:
@@ -56,17 +58,14 @@ def _metrics(records: Records) -> list[Metric]:
     return [metric for metric in get_args(Metric) if metric in wanted and metric in known]
 
 
-def _prices(draws: Draws, records: Records) -> Iterator[tuple[str, go.Figure]]:
+def _prices(draws: Draws) -> Iterator[tuple[str, go.Figure]]:
     if HARM not in draws.estimates or "helpfulness" not in draws.estimates:
         return
     yield "price-helpfulness", price_of_safety(draws)
-    several = draws.configurations.table["device"].n_unique() > 1
-    helpful = draws.estimates["helpfulness"]
-    least = STILL_HELPFUL * max(helpful.tolist(), default=0.0)
-    for objective in records.objectives:
-        metric = objective.metric
-        if "bytes" in metric and not (several and metric in DEVICE_METRICS):
-            yield f"price-{metric}", price_of_safety(draws, metric, least)
+    if PAID in draws.estimates:
+        helpful = draws.estimates["helpfulness"]
+        least = STILL_HELPFUL * float(np.nanmax(helpful, initial=0.0))
+        yield f"price-{PAID}", price_of_safety(draws, PAID, least)
 
 
 def _slug(name: str) -> str:

@@ -91,7 +91,7 @@ def make_panels(titles: Sequence[str], panel_height: float) -> Panels:
 
 def panel_names(table: pl.DataFrame, own: Sequence[str]) -> list[str]:
     """A panel's title for each row: `own`, and whatever else differs and must not be mixed."""
-    told = varying(table, CONTEXT)
+    told = varying(table, [name for name in CONTEXT if name in table.columns])
     return [
         " · ".join([name, *(_context(column, row[column]) for column in told)])
         for name, row in zip(own, table.iter_rows(named=True), strict=True)
