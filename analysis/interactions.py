@@ -6,6 +6,7 @@ on raw proportions. `docs/decisions/0008` says what else was tried and how often
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -15,7 +16,7 @@ from statsmodels.stats.proportion import proportion_confint
 from analysis.configurations import Configurations, Floats, Mask, Whole, configurations, outcomes
 from analysis.factors import group_numbers, indicators, level_numbers, levels, varying_factors
 from analysis.loading import Records
-from analysis.log_odds import cell_log_odds
+from analysis.log_odds import CellLogOdds, cell_log_odds
 from analysis.pair_test import PairTest, pair_test
 from analysis.paired_rates import holm
 from analysis.strata import Nesting, Stratum, cell_stratum, plot_stratum
@@ -56,8 +57,9 @@ def interactions(records: Records, metrics: Sequence[Metric] = METRICS) -> pl.Da
     `other_level`: where additivity fails most clearly, by `departure` log-odds, with an interval of
     95 % over all pairs of levels at once. `at_bounds` of the `level_pairs` are surely within 0.05
     of 0 or 1. Where they leave nothing to test (`flag`: ceiling, floor), or one seed cannot tell an
-    interaction of training factors from a training run's luck, or no levels are crossed, `readable`
-    is false and no number is given. Raises KeyError for a metric that is no rate.
+    interaction from a training run's luck (for two factors of training, ever; else with no third
+    factor to tell it by), or no levels are crossed, `readable` is false and no number is given.
+    Raises KeyError for a metric that is no rate.
     """
     groups = configurations(records)
     found = [_of_metric(records, groups, metric) for metric in metrics]
@@ -90,7 +92,25 @@ class _Study:
     """The factors that are the same for all cells of a checkpoint."""
     answers: Floats
     nesting: Nesting
-    cells: Stratum
+    log_odds: CellLogOdds
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        return list(combinations(self.names, 2))
+
+    @cached_property
+    def within(self) -> Floats:
+        """All that differs between the cells of a checkpoint: (cells, columns)."""
+        names = [name for name in self.names if name not in self.trained]
+        return self.effects(names, [pair for pair in self.pairs if not self.between(pair)])
+
+    @cached_property
+    def cells(self) -> Stratum:
+        return cell_stratum(self.log_odds, self.nesting, self.within)
+
+    @cached_property
+    def plots(self) -> Stratum:
+        return plot_stratum(self.cells, self.nesting, self.within)
 
     def numbers(self, name: str) -> Whole:
         return level_numbers(self.table, name)
@@ -126,7 +146,7 @@ def _study(groups: Configurations, answers: Floats, answered: Mask) -> _Study:
         for name, found in numbers.items()
         if group_numbers(checkpoint, found).max() == checkpoint.max()
     }
-    return _Study(table, names, trained, answers[answered], nesting, cell_stratum(cells, nesting))
+    return _Study(table, names, trained, answers[answered], nesting, cells)
 
 
 def _row(study: _Study, pair: Pair) -> dict[str, object]:
@@ -143,21 +163,19 @@ def _row(study: _Study, pair: Pair) -> dict[str, object]:
 
 def _tested(study: _Study, pair: Pair, told: Mask) -> PairTest | str:
     """The test in the pair's stratum, all other effects there beside it; or why there is none."""
-    pairs = list(combinations(study.names, 2))
     own = indicators(study.product(pair))
-    within = [name for name in study.names if name not in study.trained]
-    pairs_within = [other for other in pairs if not study.between(other)]
-    if study.between(pair):
-        plots = plot_stratum(study.cells, study.nesting, study.effects(within, pairs_within))
-        if not plots.degrees_of_freedom:
-            return ONE_SEED
-        others = [other for other in pairs if study.between(other) and other != pair]
-        base = study.effects(sorted(study.trained), others)
+    stratum = study.plots if study.between(pair) else study.cells
+    if not stratum.degrees_of_freedom:
+        return ONE_SEED
+    between = study.between(pair)
+    others = [other for other in study.pairs if study.between(other) == between and other != pair]
+    names = [name for name in study.names if (name in study.trained) == between]
+    base = study.effects(names, others)
+    if between:
         first = study.nesting.first
-        return pair_test(plots, base[first], own[first], told) or NOT_CROSSED
-    base = study.effects(within, [other for other in pairs_within if other != pair])
+        return pair_test(stratum, base[first], own[first], told) or NOT_CROSSED
     base = np.hstack([indicators(study.nesting.plot), base])
-    return pair_test(study.cells, base, own, told) or NOT_CROSSED
+    return pair_test(stratum, base, own, told) or NOT_CROSSED
 
 
 def _saturation(study: _Study, pair: Pair) -> tuple[Mask, str]:

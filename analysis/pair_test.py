@@ -46,7 +46,7 @@ def pair_test(stratum: Stratum, base: Floats, pair: Floats, told: Mask) -> PairT
     # scores.T @ values have variance 1 where nothing interacts
     scores = (own @ (directions[:, kept] / np.sqrt(information[kept]))) * weights[:, None]
     freedom = int(kept.sum())
-    error_freedom = stratum.degrees_of_freedom or float(max(stratum.parts.shape[1] - 1, 1))
+    error_freedom = stratum.degrees_of_freedom
     dispersion = _dispersion(stratum, scores)
     statistic = float(((scores.T @ stratum.values) ** 2).sum()) / freedom / dispersion
 

@@ -2,8 +2,8 @@
 
 Training seed is the whole plot, compression the sub-plot: what differs between checkpoints is
 judged by how much repeated trainings differ, what differs within a checkpoint by how much repeated
-cells differ. Variances come from repetitions of one configuration only (pure error), so that no
-effect enters them; by the method of Paule and Mandel (1982, J. Res. NBS 87:377).
+cells differ. Variances come from repetitions of one configuration (pure error), so that no effect
+enters them; by the method of Paule and Mandel (1982, J. Res. NBS 87:377).
 """
 
 from collections.abc import Sequence
@@ -32,6 +32,11 @@ class Nesting:
     """The settings of the model before compression, all but the seed."""
     plot: Whole
     """The trained checkpoint: its settings and its seed."""
+
+    @property
+    def repeated(self) -> bool:
+        """True if any checkpoint was trained more than once."""
+        return bool(self.plot.max() > self.checkpoint.max())
 
     @property
     def first(self) -> Whole:
@@ -67,16 +72,20 @@ class _Block:
     design: Floats
 
 
-def cell_stratum(cells: CellLogOdds, nesting: Nesting) -> Stratum:
-    """Cells within their plots."""
+def cell_stratum(cells: CellLogOdds, nesting: Nesting, additive: Floats) -> Stratum:
+    """Cells within their plots.
+
+    Where no training was repeated, nothing shows how repeated cells differ: then by what is left of
+    `additive`, (cells, columns) of all pairs of factors, as in an experiment without replicates.
+    """
     told = cells.variances <= 1 / LEAST_INFORMATION
-    blocks = [
-        _Block(
-            units,
-            np.hstack([indicators(nesting.plot[units]), indicators(nesting.configuration[units])]),
-        )
-        for units in _members(nesting.checkpoint, told)
-    ]
+    within = indicators(nesting.plot)
+    if nesting.repeated:
+        fit = np.hstack([within, indicators(nesting.configuration)])
+        blocks = [_Block(units, fit[units]) for units in _members(nesting.checkpoint, told)]
+    else:
+        units = np.flatnonzero(told)
+        blocks = [_Block(units, np.hstack([within, additive])[units])]
     return _stratum(cells, cells.variances, blocks)
 
 
@@ -110,16 +119,18 @@ def weighted_least_squares(values: Floats, design: Floats, weights: Floats) -> F
 
 
 def _stratum(units: CellLogOdds, answers: Floats, blocks: Sequence[_Block]) -> Stratum:
-    repeated = [(block, _freedom(block)) for block in blocks if _freedom(block)]
-    freedom = sum(found for _, found in repeated)
+    freedoms = [_freedom(block) for block in blocks]
+    repeated = [block for block, found in zip(blocks, freedoms, strict=True) if found]
+    freedom = sum(freedoms)
 
     def excess(variance: float) -> float:
         """Weighted squares of the repetitions beyond what is expected."""
         squares = 0.0
-        for block, _ in repeated:
+        for block in repeated:
             weights = 1 / (units.variances[block.units] + variance)
             values = units.values[block.units, None]
-            left = values - block.design @ weighted_least_squares(values, block.design, weights)
+            design = block.design[:, block.design.any(axis=0)]
+            left = values - design @ weighted_least_squares(values, design, weights)
             squares += float(weights @ left[:, 0] ** 2)
         return squares - freedom
 
@@ -131,13 +142,16 @@ def _stratum(units: CellLogOdds, answers: Floats, blocks: Sequence[_Block]) -> S
     weights = 1 / (units.variances + variance)
     effective = 0.0
     if freedom:
-        used = weights[np.concatenate([block.units for block, _ in repeated])]
+        used = weights[np.concatenate([block.units for block in repeated])]
         effective = float(used.sum() ** 2 / (used**2).sum() / len(used)) * freedom
     return Stratum(units.values, weights, units.parts, answers, variance, dispersion, effective)
 
 
 def _freedom(block: _Block) -> int:
-    return len(block.units) - int(np.linalg.matrix_rank(block.design))
+    if not len(block.units):
+        return 0
+    used = block.design[:, block.design.any(axis=0)]
+    return len(block.units) - int(np.linalg.matrix_rank(used))
 
 
 def _members(numbers: Whole, told: Mask) -> list[Whole]:

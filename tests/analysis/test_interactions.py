@@ -109,6 +109,17 @@ def test_one_seed_cannot_tell_training_factors_from_luck() -> None:
     assert found.filter(pl.col("readable"))["p_value"].is_not_null().sum() == 2
 
 
+def test_without_repetitions_the_third_factor_shows_the_noise() -> None:
+    layout, noisy = replace(LAYOUT, seeds=1), replace(ADDITIVE, cell_sd=0.5)
+    tables = [interactions(simulated(noisy, seed, layout), ["safety"]) for seed in range(60)]
+    found = pl.concat(tables).filter(pl.col("readable"))
+    assert len(found) == 120
+    assert (found["p_value"] < 0.05).sum() <= 11
+    alone = replace(layout, attacks=(0,))
+    flags = interactions(simulated(noisy, 0, alone), ["safety"])["flag"]
+    assert flags.to_list() == [ONE_SEED]
+
+
 @pytest.mark.parametrize(("intercept", "flag"), [(-9.0, "floor"), (9.0, "ceiling")])
 def test_rates_at_a_bound_make_no_claim(intercept: float, flag: str) -> None:
     truth = Truth(intercept=intercept, compression=(0.0, 0.0, -np.sign(intercept) * 9.0))
