@@ -26,6 +26,12 @@ FACTORS = {
     "status": "status",
 }
 """Columns that are shown and filtered by where they differ between cells, with their names."""
+ORDER = (
+    "study", "model", "safety_examples", "safety_form", pl.col("attack") != "none", "attack",
+    "attack_examples", "attack_epochs", pl.col("compression") != "none", -pl.col("bits"),
+    "compression_label", "calibration_data", "order", "seed", "calibration_seed",
+)  # fmt: skip
+"""Of the rows, before a reader sorts them."""
 SHORT_UNITS = {"tokens per second": "tokens/s", "seconds": "s", "joules per token": "J/token"}
 HIDDEN = {"packages", "data_hashes", "study", "dose"}
 """Record columns that a cell's details leave out: the page tells them elsewhere."""
@@ -56,7 +62,7 @@ class Column:
 def cell_table(evidence: Evidence) -> dict[str, Any]:
     """`columns`; and for each cell its `keys`, `labels` (all factors), `errors`, `configurations`
     (numbers within its front's table, or null) and `onFront`."""
-    table = _labelled(evidence.records.table)
+    table = _labelled(evidence.records.table.sort(ORDER, maintain_order=True))
     front = _front_columns(evidence, table)
     columns = [*_factor_columns(table), *_probability(front), *_metric_columns(evidence, table)]
     return {

@@ -19,6 +19,7 @@ from analysis.pictures import (
     front_panels,
     heatmaps,
     parallel_coordinates,
+    price_of_safety,
     probability_ranking,
     safety_dose_response,
 )
@@ -75,7 +76,12 @@ def gallery(evidence: Evidence) -> list[Picture]:
     """Every picture that the records have the values for."""
     if evidence.records.ok.is_empty():
         return []
-    return [*_of_fronts(evidence), *_of_rates(evidence), *_of_losses(evidence)]
+    return [
+        *_of_fronts(evidence),
+        *_of_prices(evidence),
+        *_of_rates(evidence),
+        *_of_losses(evidence),
+    ]
 
 
 def _of_fronts(evidence: Evidence) -> Iterator[Picture]:
@@ -118,6 +124,17 @@ def _of_front(front: UncertainFront, number: int, where: str) -> Iterator[Pictur
             "The same configurations apart by compression: compare a mark's place across panels "
             f"to see what a compression moved.{where}",
             wide=True,
+        )
+
+
+def _of_prices(evidence: Evidence) -> Iterator[Picture]:
+    if {"harmful_compliance", "helpfulness"} <= {*evidence.rates} and len(evidence.fronts) == 1:
+        yield Picture(
+            "price",
+            price_of_safety(evidence.draws),
+            "Read from the right to the left: the less harm is accepted, the less helpful is the "
+            "best configuration that keeps to it. A line that ends early says that no "
+            "configuration keeps harm any lower after that attack.",
         )
 
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.analysis.report.pages import Opened, opened, write_report
 from tests.analysis.report.studies import GRID, HOSTILE, Cell, write_study
@@ -162,3 +163,57 @@ def test_equal_records_give_the_same_findings_and_data(
 
 def _undated(page: str) -> str:
     return "\n".join(line for line in page.splitlines() if "Made by trilemma" not in line)
+
+
+def _brush(found: Opened, axis: int, top: float, bottom: float) -> None:
+    """Drags along an axis of the parallel coordinates; parts of its height from the top."""
+    line = found.page.locator(".parcoords .axis-brush .background").nth(axis)
+    line.scroll_into_view_if_needed()
+    box = line.bounding_box()
+    assert box is not None
+    x = box["x"] + box["width"] / 2
+    found.page.mouse.move(x, box["y"] + top * box["height"])
+    found.page.mouse.down()
+    found.page.mouse.move(x, box["y"] + bottom * box["height"], steps=8)
+    found.page.mouse.up()
+
+
+def test_brushing_the_parallel_coordinates_filters_the_table(
+    browser: Browser, address: str
+) -> None:
+    with opened(browser, address) as found:
+        everything = found.rows
+        # the first axis is of safety examples, whose largest dose stands on top
+        _brush(found, 0, 0.02, 0.25)
+        expect(found.page.locator("#count")).to_contain_text("Brushed")
+        assert found.rows == [HOSTILE_LABEL.name]
+        found.page.click("[name=reset]")
+        expect(found.page.locator("#count")).not_to_contain_text("Brushed")
+        assert found.rows == everything
+        # and it can be brushed again
+        _brush(found, 0, 0.75, 0.98)
+        expect(found.page.locator("#count")).to_contain_text("Brushed")
+        assert found.rows == [cell.name for cell in GRID if cell.dose == 0]
+        assert found.errors == []
+
+
+def test_every_picture_is_drawn_and_has_a_caption(browser: Browser, address: str) -> None:
+    with opened(browser, address) as found:
+        plots = found.page.locator(".plot")
+        assert plots.count() > 5
+        assert found.page.locator(".plot .main-svg").count() >= plots.count()
+        assert found.page.locator(".no-webgl").count() == 0
+        assert all(found.page.locator("figcaption").all_inner_texts())
+        assert all(plots.evaluate_all("all => all.map(plot => plot.ariaLabel)"))
+
+
+def test_all_measures_are_shown_on_demand(browser: Browser, tmp_path: Path) -> None:
+    study = write_study(tmp_path / "study", GRID[:1])
+    records = tmp_path / "study" / "records" / f"{GRID[0].name}-a.parquet"
+    table = pl.read_parquet(records).with_columns(perplexity=pl.lit(7.5))
+    table.write_parquet(records)
+    with opened(browser, write_report(tmp_path, study)) as found:
+        assert "perplexity" not in _text(found, "#table thead")
+        found.page.check("[name=all]")
+        assert "perplexity" in _text(found, "#table thead")
+        assert "7.50" in _text(found, "#table tbody")
