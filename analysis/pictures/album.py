@@ -45,9 +45,12 @@ def album(records: Records, replicates: int = 2000) -> Iterator[tuple[str, go.Fi
     drawn = [metric for metric in metrics if metric in draws.estimates]
     for metric in drawn:
         yield f"heatmap-{metric}", heatmaps(draws, metric)
+    doses = draws.configurations.table.select("safety_examples", "attack_examples")
     for metric in (metric for metric in RESPONSES if metric in drawn):
-        yield f"dose-{metric}", safety_dose_response(draws, metric)
-        yield f"attack-{metric}", attack_dose_response(draws, metric)
+        if doses["safety_examples"].drop_nulls().n_unique() > 1:
+            yield f"dose-{metric}", safety_dose_response(draws, metric)
+        if doses["attack_examples"].drop_nulls().n_unique() > 1:
+            yield f"attack-{metric}", attack_dose_response(draws, metric)
     yield from _prices(draws)
 
 

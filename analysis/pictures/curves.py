@@ -38,7 +38,9 @@ def curves_figure(
     """A panel each, with the metric up and the dose across; what was not measured is left out."""
     measured = np.isfinite(draws.estimates[metric])[curves.row]
     if not measured.any():
-        return empty_figure(title, f"No configuration has a value of {name_of(metric)}.")
+        return empty_figure(
+            title, f"No configuration has both a dose and a value of {name_of(metric)}."
+        )
     panel = np.array(curves.panel)
     chosen, left_out = first_panels(panel[measured].tolist())
     panels = make_panels(chosen, PANEL_HEIGHT)

@@ -78,8 +78,8 @@ def _add_marks(
     hue: str,
 ) -> None:
     figure.add_scatter(
-        x=part["difference"],
-        y=part["at"],
+        x=part["difference"].to_list(),
+        y=part["at"].to_list(),
         mode="markers",
         showlegend=False,
         marker={**marker, "size": 11, "line": {"color": hue, "width": 2}},

@@ -1,7 +1,12 @@
 """One metric over bits and attacks, a heat map for each safety dose, values printed."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from analysis.configurations import Floats
 from analysis.draws import Draws
@@ -35,6 +40,21 @@ CHARACTER = 6.6
 NOT_MEASURED = "×"
 
 
+@dataclass(frozen=True)
+class _Grids:
+    """The metric laid out: a panel a safety dose, compressions down, attacks across."""
+
+    panels: tuple[str, ...]
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: Floats
+    """(panels, rows, columns); nan where nothing was measured."""
+    told: NDArray[np.object_]
+    """Hover texts: as the values."""
+    hidden: int
+    """Measured configurations that no axis tells from another, which has their place."""
+
+
 def heatmaps(draws: Draws, metric: Metric) -> go.Figure:
     """Compressions down, attacks across, a panel a safety dose; what was not measured is blank.
 
@@ -44,47 +64,67 @@ def heatmaps(draws: Draws, metric: Metric) -> go.Figure:
     heading = f"{name_of(metric).capitalize()} by compression and attack"
     if not np.isfinite(values).any():
         return empty_figure(heading, f"No configuration has a value of {name_of(metric)}.")
-    names = np.array(panel_names(table, [f"{dose} safety examples" for dose in dose_names(table)]))
-    chosen, left_out = first_panels(names.tolist())
-    down = compression_names(table)
-    across = attack_names(table)
-    rows, columns = list(dict.fromkeys(down)), list(dict.fromkeys(across))
-    row_texts = [lines(name, LABEL_CHARACTERS) for name in rows]
-    column_texts = [lines(name, LABEL_CHARACTERS) for name in columns]
-    tallest = max(text.count("<br>") + 1 for text in row_texts)
-    panels = make_panels(chosen, max(LOWEST, len(rows) * max(ROW_HEIGHT, 14 * tallest + 4)))
-    hover, (unit, factor) = metric_hover(draws, metric), _unit(metric, values)
-    for number, name in enumerate(chosen):
-        grid = np.full((len(rows), len(columns)), np.nan)
-        told = np.full(grid.shape, "", dtype=object)
-        for index in np.flatnonzero(names == name):
-            at = rows.index(down[index]), columns.index(across[index])
-            # settings that no axis shows may tell two apart: the first stands
-            if np.isnan(grid[at]):
-                grid[at], told[at] = values[index], hover[index]
-        _add_panel(panels.figure, grid * factor, told, panels.place(number))
-    panels.figure.update_xaxes(
-        tickvals=list(range(len(columns))), ticktext=column_texts, autotickangles=[0, -90],
-        showgrid=False, zeroline=False, range=[-0.5, len(columns) - 0.5],
-        tickfont={"size": TEXT},
-    )  # fmt: skip
-    panels.figure.update_yaxes(
-        tickvals=list(range(len(rows))), ticktext=row_texts, showgrid=False, zeroline=False,
-        range=[len(rows) - 0.5, -0.5], tickfont={"size": TEXT},
-    )  # fmt: skip
-    ticks: float = 20 + LINE * max(text.count("<br>") + 1 for text in column_texts)
-    upright = max(len(part) for text in column_texts for part in text.split("<br>"))
-    ticks = max(ticks, 10 + CHARACTER * upright)
-    note = "Means over seeds." if (table["cells"] > 1).any() else ""
-    if not np.isfinite(values).all() or len(table) < len(chosen) * len(rows) * len(columns):
-        note += f" {NOT_MEASURED}: not measured."
-    below = ticks + 64
-    _add_colours(panels.figure, metric, unit, values * factor, -(ticks + 4) / panels.plot_height)
-    figure = panels.framed(
-        heading, f"{note} {device_note(table, [metric])} {left_out}".strip(), ("", ""), below=below
+    grids, left_out = _laid_out(draws, metric)
+    rows, columns = (
+        [lines(name, LABEL_CHARACTERS) for name in names] for names in (grids.rows, grids.columns)
     )
-    longest = max(len(part) for text in row_texts for part in text.split("<br>"))
-    return figure.update_layout(margin={"l": 14 + CHARACTER * longest})
+    row_height = max(ROW_HEIGHT, 14 * max(map(_line_count, rows)) + 4)
+    panels = make_panels(grids.panels, max(LOWEST, len(rows) * row_height))
+    unit, factor = _unit(metric, values)
+    for number, (grid, told) in enumerate(zip(grids.values, grids.told, strict=True)):
+        _add_panel(panels.figure, grid * factor, told, panels.place(number))
+    panels.figure.update_xaxes(_category_axis(columns), autotickangles=[0, -90])
+    panels.figure.update_yaxes(_category_axis(rows) | {"range": [len(rows) - 0.5, -0.5]})
+    # texts of a narrow picture stand upright
+    ticks = max(20 + LINE * max(map(_line_count, columns)), 10 + CHARACTER * _longest(columns))
+    _add_colours(panels.figure, metric, unit, values * factor, -(ticks + 4) / panels.plot_height)
+    notes = [
+        "Means over seeds." if (table["cells"] > 1).any() else "",
+        f"{NOT_MEASURED}: not measured." if np.isnan(grids.values).any() else "",
+        f"{grids.hidden} that differ in other settings only are not shown." if grids.hidden else "",
+        device_note(table, [metric]),
+        left_out,
+    ]
+    figure = panels.framed(heading, " ".join(filter(None, notes)), ("", ""), below=ticks + 64)
+    return figure.update_layout(margin={"l": 14 + CHARACTER * _longest(rows)})
+
+
+def _laid_out(draws: Draws, metric: Metric) -> tuple[_Grids, str]:
+    """The grids, and a note of panels that are left out."""
+    table, values = draws.configurations.table, draws.estimates[metric]
+    doses = [f"{dose} safety examples" for dose in dose_names(table)]
+    names = panel_names(table, doses)
+    panels, left_out = first_panels(names)
+    down, across = compression_names(table), attack_names(table)
+    keys = panels, list(dict.fromkeys(down)), list(dict.fromkeys(across))
+    grid = np.full([len(key) for key in keys], np.nan)
+    told = np.full(grid.shape, "", dtype=object)
+    hover, hidden = metric_hover(draws, metric), 0
+    for index, place in enumerate(zip(names, down, across, strict=True)):
+        if place[0] not in panels or np.isnan(values[index]):
+            continue
+        at = tuple(key.index(name) for key, name in zip(keys, place, strict=True))
+        if np.isnan(grid[at]):
+            grid[at], told[at] = values[index], hover[index]
+        else:
+            hidden += 1
+    panel, row, column = map(tuple, keys)
+    return _Grids(panel, row, column, grid, told, hidden), left_out
+
+
+def _category_axis(names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "tickvals": list(range(len(names))), "ticktext": names, "tickfont": {"size": TEXT},
+        "showgrid": False, "zeroline": False, "range": [-0.5, len(names) - 0.5],
+    }  # fmt: skip
+
+
+def _line_count(text: str) -> int:
+    return text.count("<br>") + 1
+
+
+def _longest(texts: Sequence[str]) -> int:
+    return max(len(part) for text in texts for part in text.split("<br>"))
 
 
 def _add_panel(figure: go.Figure, grid: Floats, hover: object, place: dict[str, int]) -> None:

@@ -104,8 +104,14 @@ def dose_names(table: pl.DataFrame) -> list[str]:
 
 
 def compression_names(table: pl.DataFrame) -> list[str]:
-    """`uncompressed`, `gptq 4 g128`, one a row."""
-    return ["uncompressed" if name == "none" else name for name in table["compression_label"]]
+    """`uncompressed`, `gptq 4 g128`, one a row; `4 bits` where a table tells no more."""
+    told = zip(table["compression_label"], table["bits"], strict=True)
+    return [
+        "uncompressed" if name == "none"
+        else f"{bits} bits" if name == "?" and bits is not None
+        else name
+        for name, bits in told
+    ]  # fmt: skip
 
 
 def attack_names(table: pl.DataFrame) -> list[str]:

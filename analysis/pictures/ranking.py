@@ -28,18 +28,8 @@ def probability_ranking(front: UncertainFront, top: int = TOP) -> go.Figure:
     )  # fmt: skip
     for on, hue in ((True, COLOURS[1]), (False, FADED)):
         part = shown.with_row_index("at").filter(pl.col("on_front") == on)
-        if part.is_empty():
-            continue
-        figure.add_bar(
-            x=part["probability"], y=part["at"], orientation="h", width=0.22,
-            marker={"color": hue}, hoverinfo="skip", showlegend=False,
-        )  # fmt: skip
-        figure.add_scatter(
-            x=part["probability"], y=part["at"], mode="markers", showlegend=False,
-            marker={"color": hue if on else "white", "size": 10,
-                    "line": {"color": hue, "width": 2}},
-            hovertext=part["hover"], hoverinfo="text",
-        )  # fmt: skip
+        if not part.is_empty():
+            _add_marks(figure, part, hue, hue if on else "white")
     figure.update_layout(barmode="overlay")
     figure.update_xaxes(
         LINES | {"range": [0, 1.02], "tickformat": ".1f", "showgrid": False},
@@ -55,3 +45,16 @@ def probability_ranking(front: UncertainFront, top: int = TOP) -> go.Figure:
     note = f"{note} {where}".strip()
     values = [f"{value:.2f}" for value in shown["probability"]]
     return rows_frame(figure, shown["label"].to_list(), values, heading, note)
+
+
+def _add_marks(figure: go.Figure, rows: pl.DataFrame, hue: str, fill: str) -> None:
+    x, y = rows["probability"].to_list(), rows["at"].to_list()
+    figure.add_bar(
+        x=x, y=y, orientation="h", width=0.22, marker={"color": hue}, hoverinfo="skip",
+        showlegend=False,
+    )  # fmt: skip
+    figure.add_scatter(
+        x=x, y=y, mode="markers", showlegend=False,
+        marker={"color": fill, "size": 10, "line": {"color": hue, "width": 2}},
+        hovertext=rows["hover"].to_list(), hoverinfo="text",
+    )  # fmt: skip
