@@ -25,6 +25,7 @@ from search_spaces import methods
 from search_spaces.families import Family
 from search_spaces.loading import load_space
 from search_spaces.methods import method_table
+from search_spaces.metrics import Metric
 from search_spaces.space import Objective
 from tests.grid.conftest import ROOT, command, preset, write_space
 
@@ -331,7 +332,9 @@ def test_front_of_all_names_every_cell(type_in: Type, recorded: Callable[..., st
 def test_many_objectives_fit_80_characters(
     recorded: Callable[..., str],
 ) -> None:
-    names = ("helpfulness", "safety", "weights_bytes_loaded", "weights_bytes_disk")
+    names: tuple[Metric, ...] = (
+        "helpfulness", "safety", "weights_bytes_loaded", "weights_bytes_disk",
+    )  # fmt: skip
     wanted = tuple(Objective(metric=name, direction="maximize") for name in names)
     long_label = {"compression_label": "gptq 4 g32 act-order", "weights_bytes_disk": 98_000}
     records = load_records(recorded(long_label))
