@@ -56,6 +56,8 @@ def curves_figure(
     panels.figure.update_xaxes(axis.settings)
     noisy = draws.noise.get(metric, "nothing") != "nothing"
     note = "Bands: 95 % intervals." if noisy else "Nothing is known of the noise: no bands."
+    if curves.line.told:
+        note = f"A line for each {curves.line.title}. {note}"
     texts = axis.title(across), short_axis_text(objective_of(metric))
     return panels.framed(
         title, f"{note} {left_out}".strip(), texts, [curves.line.legend], below=BELOW

@@ -37,7 +37,7 @@ def safety_dose_response(draws: Draws, metric: Metric) -> go.Figure:
         channel_of("attack", attack_names(table), MOST_LINES),
         tuple(panel_names(table, own)),
     )
-    title = f"{name_of(metric).capitalize()} by safety examples, a line an attack"
+    title = f"{name_of(metric).capitalize()} by safety examples"
     return curves_figure(draws, metric, curves, title, "safety examples")
 
 
@@ -60,10 +60,10 @@ def attack_dose_response(draws: Draws, metric: Metric = "harmful_compliance") ->
     curves = Curves(
         rows,
         table["attack_examples"].to_numpy() * times,
-        channel_of("safety examples", dose_names(table), MOST_LINES),
+        channel_of("number of safety examples", dose_names(table), MOST_LINES),
         tuple(panel_names(table, own)),
     )
-    title = f"{name_of(metric).capitalize()} by attack dose, a line a safety dose"
+    title = f"{name_of(metric).capitalize()} by attack dose"
     across = "attack rows × epochs" if several else "attack rows"
     return curves_figure(draws, metric, curves, title, across)
 

@@ -62,16 +62,21 @@ def front_panels(front: UncertainFront) -> go.Figure:
         metric = objective.metric
         update(scale(metric, span_of(metric, front.table[metric].to_list(), ROOM)) | {"nticks": 4})
     kept = int(front.table["on_front"].sum())
-    counted = " and ".join(name_of(objective.metric) for objective in front.objectives)
+    counted = ", ".join(name_of(objective.metric) for objective in front.objectives)
     title = f"{kept} of {len(front.table)} configurations on the front of {counted}"
-    doses = front.table["safety_examples"].drop_nulls().n_unique()
-    larger = "Larger: more safety examples." if doses > 1 else ""
-    where = device_note(front.table, [objective.metric for objective in front.objectives])
-    note = " ".join(
-        filter(None, ["Full marks: the front. Faint: dominated.", larger, left_out, where])
-    )
     texts = short_axis_text(first), short_axis_text(second)
-    return panels.framed(title, note, texts, [attacks.legend], below=46)
+    return panels.framed(title, _note(front, left_out), texts, [attacks.legend], below=46)
+
+
+def _note(front: UncertainFront, left_out: str) -> str:
+    doses = front.table["safety_examples"].drop_nulls().n_unique()
+    parts = [
+        "Full marks: the front. Faint: dominated.",
+        "Larger: more safety examples." if doses > 1 else "",
+        left_out,
+        device_note(front.table, [objective.metric for objective in front.objectives]),
+    ]
+    return " ".join(filter(None, parts))
 
 
 def _title(

@@ -23,6 +23,7 @@ from analysis.pictures.panels import (
 from analysis.pictures.style import (
     FADED,
     LINE,
+    RIGHT,
     TEXT,
     VALUES,
     empty_figure,
@@ -33,10 +34,12 @@ from search_spaces.metrics import RATES, UNITS, Metric
 ROW_HEIGHT = 24
 LOWEST = 60
 """Height of a panel, px: plotly places nothing below twice the plot's height."""
-LABEL_CHARACTERS = 13
+LABEL_CHARACTERS = 14
 """What the left margin and a column of a narrow picture hold in a line."""
 CHARACTER = 6.6
 """Width of a character, px, at most on average."""
+LEAST_COLUMN = 22
+"""Width that `100` needs, px."""
 NOT_MEASURED = "×"
 
 
@@ -72,7 +75,7 @@ def heatmaps(draws: Draws, metric: Metric) -> go.Figure:
     panels = make_panels(grids.panels, max(LOWEST, len(rows) * row_height))
     unit, factor = _unit(metric, values)
     for number, (grid, told) in enumerate(zip(grids.values, grids.told, strict=True)):
-        _add_panel(panels.figure, grid * factor, told, panels.place(number))
+        _add_panel(panels.figure, unit, grid * factor, told, panels.place(number))
     panels.figure.update_xaxes(_category_axis(columns), autotickangles=[0, -90])
     panels.figure.update_yaxes(_category_axis(rows) | {"range": [len(rows) - 0.5, -0.5]})
     # texts of a narrow picture stand upright
@@ -86,7 +89,9 @@ def heatmaps(draws: Draws, metric: Metric) -> go.Figure:
         left_out,
     ]
     figure = panels.framed(heading, " ".join(filter(None, notes)), ("", ""), below=ticks + 64)
-    return figure.update_layout(margin={"l": 14 + CHARACTER * _longest(rows)})
+    left = 14 + CHARACTER * _longest(rows)
+    least = left + RIGHT + panels.columns * len(columns) * LEAST_COLUMN
+    return figure.update_layout(margin={"l": left}, meta={"least_width": round(least)})
 
 
 def _laid_out(draws: Draws, metric: Metric) -> tuple[_Grids, str]:
@@ -127,9 +132,11 @@ def _longest(texts: Sequence[str]) -> int:
     return max(len(part) for text in texts for part in text.split("<br>"))
 
 
-def _add_panel(figure: go.Figure, grid: Floats, hover: object, place: dict[str, int]) -> None:
+def _add_panel(
+    figure: go.Figure, unit: str, grid: Floats, hover: object, place: dict[str, int]
+) -> None:
     figure.add_heatmap(
-        z=grid, text=[[_printed(value) for value in row] for row in grid],
+        z=grid, text=[[_printed(value, unit) for value in row] for row in grid],
         texttemplate="%{text}", textfont={"size": TEXT}, hovertext=hover, hoverinfo="text",
         coloraxis="coloraxis", xgap=1, ygap=1, hoverongaps=False, **place,
     )  # fmt: skip
@@ -142,8 +149,11 @@ def _add_panel(figure: go.Figure, grid: Floats, hover: object, place: dict[str, 
         )  # fmt: skip
 
 
-def _printed(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
+def _printed(value: float, unit: str) -> str:
+    """In as few characters as a narrow column holds."""
+    if np.isnan(value):
+        return ""
+    return f"{value:.0f}" if unit == "%" or abs(value) >= 10 else f"{value:.2g}"
 
 
 def _unit(metric: Metric, values: Floats) -> tuple[str, float]:
