@@ -9,7 +9,9 @@ INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STUDY ?= studies/demo
 
-.PHONY: demo test notebooks examples clean
+BROWSERS := chromium chromium-browser google-chrome google-chrome-stable chrome
+
+.PHONY: demo test browser notebooks examples clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -17,7 +19,7 @@ demo: $(INSTALLED)
 	@$(BIN)/trilemma run nano --study $(STUDY)
 
 test: export OMP_NUM_THREADS := 1
-test: $(INSTALLED)
+test: $(INSTALLED) browser
 	@echo "== ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -27,6 +29,17 @@ test: $(INSTALLED)
 	@$(BIN)/lint-imports
 	@echo "== pytest"
 	@$(BIN)/pytest
+
+# pages and pictures are tested in a real one
+browser:
+	@for name in $${BROWSER_PATH:-$(BROWSERS)}; do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "== installing chromium"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	        apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	else \
+	    echo "== no Chromium: tests of pages and pictures are skipped; install it, or set BROWSER_PATH"; \
+	fi
 
 notebooks: export OMP_NUM_THREADS := 1
 notebooks: $(INSTALLED)

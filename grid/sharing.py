@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from analysis.judgements import JUDGEMENTS
 from analysis.loading import read_table
-from grid.compaction import compact
+from grid.compaction import ANSWER_ORDER, compact
 from grid.storage import Storage
 from grid.study import FROZEN
 from search_spaces.settings import SpaceError
@@ -20,8 +20,6 @@ from search_spaces.settings import SpaceError
 PLACES = ("model", "compression_settings", "attack_settings", "error")
 """The columns of records in which paths stand."""
 DESIGN = ("safety_examples", "attack", "attack_examples", "compression_label", "seed")
-ANSWERS = ("prompt_set", "cell", "attempt", "prompt_index")
-"""So that long runs of a column are alike: half the bytes of an order by answers."""
 
 
 def share_study(root: str, to: str) -> None:
@@ -97,7 +95,7 @@ def _without(table: pa.Table, prefix: str) -> pa.Table:
 
 
 def _arranged(table: pa.Table) -> pa.Table:
-    order = ANSWERS if "prompt_index" in table.column_names else DESIGN
+    order = ANSWER_ORDER if "prompt_index" in table.column_names else DESIGN
     return table.sort_by([(name, "ascending") for name in order])
 
 
