@@ -16,7 +16,7 @@ import fsspec
 from analysis.judgements import JUDGEMENTS
 from analysis.loading import Records
 from analysis.report.evidence import Evidence
-from analysis.report.page import Live, live_page, live_parts
+from analysis.report.page import Live, live_pages
 from search_spaces.settings import SpaceError
 
 ADDRESS = "127.0.0.1"
@@ -116,7 +116,7 @@ class LiveStudy:
         evidence = Evidence(records)
         self.text = self.progress()
         live = Live(f"{self._session}-{self._version + 1}", self.text)
-        self._page, self._parts = live_page(evidence, live), live_parts(evidence, live)
+        self._page, self._parts = live_pages(evidence, live)
         self._sources, self._seen, self._version = records.sources, seen, self._version + 1
         self._next = time.monotonic() + REST * (time.monotonic() - began)
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from analysis.configurations import varying
 from analysis.labels import attack_label, compression_label, dose_label
 from analysis.pictures.axes import PREFIXES, is_bytes, name_of
 from analysis.report.answers import cell_key
@@ -33,6 +34,8 @@ ORDER = (
 )  # fmt: skip
 """Of the rows, before a reader sorts them."""
 SHORT_UNITS = {"tokens per second": "tokens/s", "seconds": "s", "joules per token": "J/token"}
+ASIDE = {"execution", "device"}
+"""Factors that are filtered by, and shown on demand."""
 HIDDEN = {"packages", "data_hashes", "study", "dose"}
 """Record columns that a cell's details leave out: the page tells them elsewhere."""
 
@@ -104,8 +107,12 @@ def _labelled(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _factor_columns(table: pl.DataFrame) -> list[Column]:
-    shown = [n for n in FACTORS if n in table.columns and table[n].n_unique() > 1]
-    return [Column(name, FACTORS[name], "text", _texts(table, name), factor=True) for name in shown]
+    return [
+        Column(
+            name, FACTORS[name], "text", _texts(table, name), main=name not in ASIDE, factor=True
+        )
+        for name in varying(table, [name for name in FACTORS if name in table.columns])
+    ]
 
 
 def _texts(table: pl.DataFrame, name: str) -> list[str | None]:

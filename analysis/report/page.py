@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
@@ -35,38 +36,42 @@ class Live:
 
 def report(evidence: Evidence) -> str:
     """The page as a file: nothing in it asks for the network."""
-    return _render(evidence, None, [_own_script(), plotly_script()])
+    return _render(_contents(evidence, None), [_own_script(), plotly_script()])
 
 
-def live_page(evidence: Evidence, live: Live) -> str:
-    """The page as the server of a running study shows it: it asks for newer parts."""
-    return _render(evidence, live, [_own_script(), plotly_script()])
+def live_pages(evidence: Evidence, live: Live) -> tuple[str, str]:
+    """The page as the server of a running study shows it, which asks for newer parts; and the same
+    without scripts, from which a page that is open takes those parts."""
+    contents = _contents(evidence, live)
+    return _render(contents, [_own_script(), plotly_script()]), _render(contents, [])
 
 
-def live_parts(evidence: Evidence, live: Live) -> str:
-    """The same without its scripts, from which a page that is open takes the newer parts."""
-    return _render(evidence, live, [])
-
-
-def _render(evidence: Evidence, live: Live | None, scripts: Sequence[str]) -> str:
+def _contents(evidence: Evidence, live: Live | None) -> dict[str, Any]:
+    """What the template shows, by the names that it has there."""
     pictures = gallery(evidence)
     now = datetime.now(UTC)
     number = version("trilemma")
+    return {
+        "title": f"trilemma: {first_few(names_of(evidence), 3) or 'no study'}",
+        "live": live,
+        "question": question(evidence),
+        "sections": findings(evidence),
+        "design": design(evidence),
+        "pictures": pictures,
+        "reproduction": reproduction(evidence, number, f"{now:%Y-%m-%d}"),
+        "version": number,
+        "date": f"{now:%Y-%m-%d %H:%M} UTC",
+        "data": _data(evidence, pictures, live),
+    }
+
+
+def _render(contents: dict[str, Any], scripts: Sequence[str]) -> str:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["typeset"] = typeset
     return environment.from_string(_asset("page.html.j2")).render(
-        title=f"trilemma: {first_few(names_of(evidence), 3) or 'no study'}",
-        policy=_policy(scripts, pictures, live is not None),
+        contents,
+        policy=_policy(scripts, contents["pictures"], contents["live"] is not None),
         style=Markup(_asset("page.css")),
-        question=question(evidence),
-        progress=live.progress if live else "",
-        sections=findings(evidence),
-        design=design(evidence),
-        pictures=pictures,
-        reproduction=reproduction(evidence, number, f"{now:%Y-%m-%d}"),
-        version=number,
-        date=f"{now:%Y-%m-%d %H:%M} UTC",
-        data=_data(evidence, pictures, live),
         scripts=[Markup(script) for script in scripts],
     )
 

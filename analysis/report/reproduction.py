@@ -10,6 +10,7 @@ import yaml
 
 from analysis.report.evidence import Evidence
 from analysis.report.words import counted, first_few, listed
+from search_spaces.space import SearchSpace
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def _study(path: str) -> SourceStudy:
     return SourceStudy(
         path,
         name,
-        yaml.safe_dump(_given(space), sort_keys=False, allow_unicode=True) if space else "",
+        yaml.safe_dump(_ordered(space), sort_keys=False, allow_unicode=True) if space else "",
         tuple(sorted(hashes.items())) if isinstance(hashes, dict) else (),
     )
 
@@ -70,6 +71,13 @@ def _frozen(path: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return frozen if isinstance(frozen, dict) else {}
+
+
+def _ordered(space: dict[str, Any]) -> dict[str, Any]:
+    """In the order in which a space is documented."""
+    given = _given(space)
+    known = [name for name in SearchSpace.model_fields if name in given]
+    return {name: given[name] for name in dict.fromkeys([*known, *given])}
 
 
 def _given(value: Any) -> Any:

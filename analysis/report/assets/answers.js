@@ -1,6 +1,6 @@
 // What a cell's row opens: everything that was measured, and what it answered to every prompt.
 
-const ANSWERS_AT_ONCE = 40;
+const ANSWERS_AT_ONCE = 20;
 const VERDICTS = { c: "comply", r: "refuse", i: "incoherent", "-": "not judged" };
 const SETS = {
   helpfulness: "benign tasks",
@@ -71,7 +71,8 @@ function answerSets(answers, said) {
 function answerSet(judges, name, items) {
   const folded = FOLDED[name];
   const label = `${items.length} ${SETS[name] ?? name}: ${tally(judges, name, items)}`;
-  const summary = make("summary", {}, label, folded ? ` (folded: ${folded})` : "");
+  const summary = make("summary", {}, label, folded
+    ? make("span", { className: "folded" }, ` (folded: ${folded})`) : "");
   const details = make("details", { className: `set set-${name}` }, summary);
   // nothing of it is in the page before it is asked for
   details.addEventListener("toggle", () => {
@@ -129,7 +130,8 @@ function verdictOptions(items) {
 }
 
 function answerItem(judges, item) {
-  const line = (name, text) => make("p", { className: "said" }, make("b", {}, name), text);
+  const line = (name, text) => make("p", { className: "said" }, make("b", {}, name),
+    make("span", {}, text));
   const read = judges.map((judge, place) => [judge, item.verdicts[place]])
     .filter(([, letter]) => letter !== "-")
     .map(([judge, letter]) => `${VERDICTS[letter]} (${judge})`).join(", ");

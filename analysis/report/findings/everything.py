@@ -12,6 +12,7 @@ from analysis.report.findings.interactions import interaction_section
 from analysis.report.findings.judges import judge_section
 from analysis.report.findings.prices import price_section
 from analysis.report.findings.statement import Section
+from analysis.report.findings.summary import summary_section
 
 
 def findings(evidence: Evidence) -> list[Section]:
@@ -22,6 +23,7 @@ def findings(evidence: Evidence) -> list[Section]:
 def _sections(evidence: Evidence) -> Iterator[Section]:
     if evidence.records.ok.is_empty():
         return
+    yield summary_section(evidence)
     yield from front_sections(evidence)
     yield attack_section(evidence)
     yield price_section(evidence)
