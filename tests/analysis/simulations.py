@@ -43,7 +43,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Truth:
-    """Log-odds of one rate; an effect that is not given is 0, one that has no level is not used."""
+    """Log-odds of one rate; levels without an effect have 0, effects without a level are not used."""
 
     intercept: float = 0.0
     dose: tuple[float, ...] | None = None
@@ -60,7 +60,8 @@ class Truth:
         total = np.full(layout.shape, self.intercept)
         for axis, effect in enumerate((self.dose, self.attack, self.compression)):
             if effect is not None:
-                levels = effect[: layout.shape[axis]]
+                levels = np.zeros(layout.shape[axis])
+                levels[: len(effect)] = effect[: len(levels)]
                 total += np.reshape(levels, [-1 if axis == n else 1 for n in range(3)])
         return total if self.interaction is None else total + self.interaction
 
