@@ -43,7 +43,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Truth:
-    """Log-odds of one rate; a level without an effect has 0, an effect without a level is unused."""
+    """Log-odds of one rate. A level without an effect has 0; effects without a level are unused."""
 
     intercept: float = 0.0
     dose: tuple[float, ...] | None = None
