@@ -22,9 +22,9 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from analysis.draws import draw
-from analysis.front_uncertainty import uncertain_front
-from analysis.loading import load_records
+from analysis.fronts.uncertain import uncertain_front
+from analysis.records.loading import load_records
+from analysis.uncertainty.draws import draw
 from grid.records import RECORD_SCHEMA
 from search_spaces.metrics import PROMPT_SETS
 from tests.analysis.simulations import Layout, Simulation, Truth

@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
-from analysis.loading import load_records
 from analysis.pictures.static import find_chromium
+from analysis.records.loading import load_records
 from analysis.report.evidence import Evidence
 from analysis.report.page import plotly_script, report
 

@@ -7,8 +7,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.cell_files import COMPACTED
-from analysis.judgements import JUDGEMENTS
+from analysis.records.cell_files import COMPACTED
+from analysis.records.judgements import JUDGEMENTS
 from grid.storage import Storage
 from search_spaces.settings import SpaceError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from analysis.loading import load_records, read_table
+from analysis.records.loading import load_records, read_table
 from grid.execution.work import prepare_worker
 from grid.model_card import CARD, Stored, model_card
 from grid.plan import PlannedCell

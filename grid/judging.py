@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from analysis.cell_files import read_cells
-from analysis.judgements import JUDGEMENTS, own_judge
-from analysis.loading import load_records
+from analysis.records.cell_files import read_cells
+from analysis.records.judgements import JUDGEMENTS, own_judge
+from analysis.records.loading import load_records
 from grid.fingerprint import canonical, digest
 from grid.records import parquet_bytes
 from grid.storage import Storage

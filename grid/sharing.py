@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from analysis.judgements import JUDGEMENTS
-from analysis.loading import read_table
+from analysis.records.judgements import JUDGEMENTS
+from analysis.records.loading import read_table
 from grid.compaction import ANSWER_ORDER, compact
 from grid.storage import Storage
 from grid.study import FROZEN

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from analysis.loading import read_table
+from analysis.records.loading import read_table
 from grid.plan import Plan, PlannedCell, plan
 from grid.records import Outcome, write_record
 from grid.stage import Kind

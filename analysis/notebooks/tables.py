@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import polars as pl
 
-from analysis.agreement import agreement
-from analysis.loading import Records
+from analysis.judges.agreement import agreement
 from analysis.pictures.axes import interval_text, is_bytes, name_of, value_text
+from analysis.records.loading import Records
 from search_spaces.metrics import RATES, UNITS, Metric
 
 ROWS = 20
@@ -81,7 +81,7 @@ def frame_of(rows: Sequence[Any]) -> pl.DataFrame:
 def agreements(records: Records) -> pl.DataFrame:
     """How far each study's own judge agrees with each other judge that read its answers again.
 
-    Columns of `analysis.agreement.Agreement`, and `one` and `other`; empty with a single judge.
+    Columns of `analysis.judges.agreement.Agreement`, and `one` and `other`; empty with one judge.
     """
     judges = records.verdicts["judge"].unique(maintain_order=True).to_list()
     parts = [

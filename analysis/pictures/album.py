@@ -7,9 +7,7 @@ from typing import get_args
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.draws import Draws, draw
-from analysis.front_uncertainty import uncertain_fronts
-from analysis.loading import Records
+from analysis.fronts.uncertain import uncertain_fronts
 from analysis.pictures.dose_response import attack_dose_response, safety_dose_response
 from analysis.pictures.front_pair import front_pairs
 from analysis.pictures.front_panels import front_panels
@@ -17,6 +15,8 @@ from analysis.pictures.heatmaps import heatmaps
 from analysis.pictures.parallel import parallel_coordinates
 from analysis.pictures.price import HARM, price_of_safety
 from analysis.pictures.ranking import probability_ranking
+from analysis.records.loading import Records
+from analysis.uncertainty.draws import Draws, draw
 from search_spaces.metrics import Metric
 
 RESPONSES: tuple[Metric, ...] = (HARM, "helpfulness", "over_refusal")

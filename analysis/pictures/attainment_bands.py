@@ -4,10 +4,10 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
-from analysis.configurations import Floats
-from analysis.front_uncertainty import UncertainFront, attainment
+from analysis.fronts.uncertain import UncertainFront, attainment
 from analysis.pictures.axes import Span
 from analysis.pictures.style import faint
+from analysis.records.configurations import Floats
 from search_spaces.space import Objective
 
 BAND = "#56B4E9"

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.draws import Draws
 from analysis.pictures.axes import Span, name_of, objective_of, scale, short_axis_text, span_of
 from analysis.pictures.channels import Channel, Whole
 from analysis.pictures.dose_axis import DoseAxis, dose_axis
 from analysis.pictures.hover import metric_hover
 from analysis.pictures.panels import Panels, first_panels, make_panels
 from analysis.pictures.style import COLOURS, colour, empty_figure, faint, legend_text, symbol
+from analysis.uncertainty.draws import Draws
 from search_spaces.metrics import RATES, Metric
 
 PANEL_HEIGHT = 170

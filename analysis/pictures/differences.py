@@ -34,8 +34,8 @@ def difference_dots(
     in the order of the table.
 
     `differences`: columns `difference`, `low`, `high` and that of labels, as of
-    `analysis.comparison.paired_differences` or `average_differences`. Filled marks are those whose
-    interval leaves out 0. Rows without a difference are left out.
+    `analysis.effects.comparison.paired_differences` or `average_differences`. Filled marks are
+    those whose interval leaves out 0. Rows without a difference are left out.
     """
     name = name_of(metric)
     heading = f"{name.capitalize()} of {other} less that of {one}"

@@ -6,7 +6,6 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
-from analysis.draws import Draws
 from analysis.pictures.axes import name_of
 from analysis.pictures.channels import Whole, channel_of
 from analysis.pictures.curves import MOST_LINES, Curves, curves_figure
@@ -16,6 +15,7 @@ from analysis.pictures.panels import (
     dose_names,
     panel_names,
 )
+from analysis.uncertainty.draws import Draws
 from search_spaces.metrics import Metric
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
-from analysis.front_uncertainty import UncertainFront
+from analysis.fronts.uncertain import UncertainFront
 from analysis.pictures.attainment_bands import add_bands
 from analysis.pictures.axes import Span, axis, name_of, span_of
 from analysis.pictures.channels import (

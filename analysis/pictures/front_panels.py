@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from analysis.front_uncertainty import UncertainFront
+from analysis.fronts.uncertain import UncertainFront
 from analysis.pictures.axes import name_of, scale, short_axis_text, span_of, value_text
 from analysis.pictures.channels import attack_channel, dose_sizes
 from analysis.pictures.hover import device_note, front_hover

@@ -8,8 +8,6 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from analysis.configurations import Floats
-from analysis.draws import Draws
 from analysis.pictures.axes import PREFIXES, direction_mark, is_bytes, name_of, objective_of
 from analysis.pictures.hover import device_note, metric_hover
 from analysis.pictures.panels import (
@@ -29,6 +27,8 @@ from analysis.pictures.style import (
     empty_figure,
     lines,
 )
+from analysis.records.configurations import Floats
+from analysis.uncertainty.draws import Draws
 from search_spaces.metrics import RATES, UNITS, Metric
 
 ROW_HEIGHT = 24

@@ -5,9 +5,9 @@ from html import escape
 
 import polars as pl
 
-from analysis.draws import Draws
-from analysis.front_uncertainty import UncertainFront
+from analysis.fronts.uncertain import UncertainFront
 from analysis.pictures.axes import interval_text, name_of
+from analysis.uncertainty.draws import Draws
 from search_spaces.metrics import DEVICE_METRICS, Metric
 
 

@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 import polars as pl
 from plotly.subplots import make_subplots
 
-from analysis.configurations import varying
-from analysis.labels import ORDERS, dose_label
 from analysis.pictures.style import INK, LEFT, LINE, TEXT, Legend, frame, lines
+from analysis.records.configurations import varying
+from analysis.records.labels import ORDERS, dose_label
 
 COLUMNS = 2
 MOST_PANELS = 12

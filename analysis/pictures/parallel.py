@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
-from analysis.front_uncertainty import UncertainFront
+from analysis.fronts.uncertain import UncertainFront
 from analysis.pictures.axes import PREFIXES, is_bytes, name_of
 from analysis.pictures.panels import attack_names, compression_names, dose_names
 from analysis.pictures.style import FONT, INK, TEXT, empty_figure, frame

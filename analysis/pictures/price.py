@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
-from analysis.draws import Draws
+from analysis.effects.prices import price_of_safety as priced
 from analysis.pictures.axes import (
     axis,
     interval_text,
@@ -30,8 +30,8 @@ from analysis.pictures.style import (
     legend_text,
     symbol,
 )
-from analysis.pooling import pooled
-from analysis.prices import price_of_safety as priced
+from analysis.uncertainty.draws import Draws
+from analysis.uncertainty.pooling import pooled
 from search_spaces.metrics import Metric
 
 HARM: Metric = "harmful_compliance"
@@ -48,7 +48,7 @@ def price_of_safety(
 
     `paid`: `helpfulness` or `weights_bytes_loaded`; the draws need both, and
     `harmful_compliance`. Only configurations that were measured at least so helpful count, for
-    what is useless is easily safe and cheap. Intervals are those of `analysis.prices`, of
+    what is useless is easily safe and cheap. Intervals are those of `analysis.effects.prices`, of
     partially pooled draws. Raises KeyError for what was not drawn.
     """
     best = "most" if objective_of(paid).direction == "maximize" else "least"

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 import polars as pl
 
-from analysis.front_uncertainty import UncertainFront
+from analysis.fronts.uncertain import UncertainFront
 from analysis.pictures.axes import LINES
 from analysis.pictures.hover import device_note, front_hover
 from analysis.pictures.labelled_rows import rows_frame

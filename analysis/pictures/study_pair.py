@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
-from analysis.comparison import Comparison, paired_differences
+from analysis.effects.comparison import Comparison, paired_differences
 from analysis.pictures.axes import (
     Span,
     axis,

@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 
 import polars as pl
 
-from analysis.loading import Records
+from analysis.records.loading import Records
 
 Item = TypeVar("Item", bound=Hashable)
 LETTERS = {"comply": "c", "refuse": "r", "incoherent": "i"}

@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 import polars as pl
 
-from analysis.configurations import varying
-from analysis.labels import attack_label, compression_label, dose_label
 from analysis.pictures.axes import PREFIXES, is_bytes, name_of
+from analysis.records.configurations import varying
+from analysis.records.labels import attack_label, compression_label, dose_label
 from analysis.report.answers import cell_key
 from analysis.report.evidence import Evidence
 from search_spaces.metrics import RATES, UNITS, Metric

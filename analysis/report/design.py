@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from analysis.configurations import varying
-from analysis.judgements import own_judge
-from analysis.labels import attack_label, compression_label, dose_label
 from analysis.pictures.axes import name_of
+from analysis.records.configurations import varying
+from analysis.records.judgements import own_judge
+from analysis.records.labels import attack_label, compression_label, dose_label
 from analysis.report.answers import prompt_counts
 from analysis.report.evidence import Evidence
 from analysis.report.words import counted, first_few, listed, told

@@ -6,18 +6,23 @@ from functools import cached_property
 
 import polars as pl
 
-from analysis.configurations import Configurations, varying
-from analysis.draws import Draws, draw
-from analysis.front_uncertainty import UncertainFront, uncertain_fronts
-from analysis.interactions import METRICS, interactions
-from analysis.interactions import SCHEMA as INTERACTIONS
-from analysis.loading import Records
-from analysis.losses import cell_losses, configuration_losses
-from analysis.pooling import pooled
-from analysis.power import detectable_differences
-from analysis.prices import SCHEMA as PRICES
-from analysis.prices import price_of_safety
-from analysis.safety_doses import ATTACK_SCHEMA, DOSE_SCHEMA, sufficient_doses, undoing_attacks
+from analysis.effects.interactions import METRICS, interactions
+from analysis.effects.interactions import SCHEMA as INTERACTIONS
+from analysis.effects.losses import cell_losses, configuration_losses
+from analysis.effects.power import detectable_differences
+from analysis.effects.prices import SCHEMA as PRICES
+from analysis.effects.prices import price_of_safety
+from analysis.effects.safety_doses import (
+    ATTACK_SCHEMA,
+    DOSE_SCHEMA,
+    sufficient_doses,
+    undoing_attacks,
+)
+from analysis.fronts.uncertain import UncertainFront, uncertain_fronts
+from analysis.records.configurations import Configurations, varying
+from analysis.records.loading import Records
+from analysis.uncertainty.draws import Draws, draw
+from analysis.uncertainty.pooling import pooled
 from search_spaces.metrics import RATES, Metric
 from search_spaces.space import Objective
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from analysis.configurations import varying
-from analysis.front_uncertainty import UncertainFront
+from analysis.fronts.uncertain import UncertainFront
 from analysis.pictures import (
     attack_dose_response,
     difference_dots,
@@ -24,6 +23,7 @@ from analysis.pictures import (
     safety_dose_response,
 )
 from analysis.pictures.axes import name_of
+from analysis.records.configurations import varying
 from analysis.report.evidence import Evidence
 from search_spaces.metrics import Metric
 

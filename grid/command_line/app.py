@@ -15,7 +15,7 @@ from grid.command_line.options import Columns, Judge, Objectives, Sources
 from search_spaces.settings import SpaceError
 
 if TYPE_CHECKING:
-    from analysis.loading import Records
+    from analysis.records.loading import Records
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
@@ -294,8 +294,8 @@ def nano(
 
 def show_front(records: "Records", as_json: bool = False) -> None:
     """Print the front of each device as a table or as JSON."""
-    from analysis.draws import draw
-    from analysis.front_uncertainty import uncertain_fronts
+    from analysis.fronts.uncertain import uncertain_fronts
+    from analysis.uncertainty.draws import draw
     from grid.command_line import front_tables
 
     metrics = [objective.metric for objective in records.objectives]

@@ -8,9 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from analysis.configurations import varying
-from analysis.front_uncertainty import UncertainFront
-from analysis.labels import ORDERS, attack_label, bytes_text, compression_label, dose_label
+from analysis.fronts.uncertain import UncertainFront
+from analysis.records.configurations import varying
+from analysis.records.labels import ORDERS, attack_label, bytes_text, compression_label, dose_label
 from search_spaces.space import Objective
 
 TOLD_IF_VARYING = ("order", "calibration_data", "model", "study")

@@ -6,10 +6,10 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from analysis.agreement import Agreement, Shift, agreement, shifts
-from analysis.human_labels import from_csv, sample, to_csv
-from analysis.judgements import own_judge
-from analysis.loading import load_records
+from analysis.judges.agreement import Agreement, Shift, agreement, shifts
+from analysis.judges.human_labels import from_csv, sample, to_csv
+from analysis.records.judgements import own_judge
+from analysis.records.loading import load_records
 from grid.command_line.progress_view import steps_view
 from grid.judging import Judged, judge_study, store_labels
 from search_spaces.judges import JUDGES

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from analysis.loading import Records
 from analysis.pictures.album import album
 from analysis.pictures.static import browser, check_format, find_chromium, write_static
+from analysis.records.loading import Records
 from search_spaces.settings import SpaceError
 
 

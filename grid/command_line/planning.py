@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from analysis.loading import load_records
+from analysis.records.loading import load_records
 from grid.estimate import seconds_of
 from grid.plan import plan
 from grid.stage import KINDS, Kind

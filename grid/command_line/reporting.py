@@ -1,13 +1,12 @@
 """What `report` and `serve` do: read, make the page, write or serve it."""
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from analysis.loading import Records, load_records, read_table
+from analysis.records.loading import Records, load_records, read_table
 from analysis.report.evidence import Evidence
 from analysis.report.page import report
-from analysis.serving import ADDRESS, LiveStudy, make_server
+from analysis.report.serving import ADDRESS, LiveStudy, make_server
 from grid.stage import KINDS
 from grid.study import Study, open_study
 from search_spaces.settings import SpaceError
@@ -34,14 +33,12 @@ def serve_study(root: str, port: int, judge: str | None, ready: Callable[[str], 
     study = open_study(root)
     live = LiveStudy(lambda: load_records(root, judge=judge), StudyProgress(study).text)
     server = make_server(live, port)
-    ready(f"http://{ADDRESS}:{server.server_port}/")
-    # of its own: it is told to end from here
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
-    serving.start()
     try:
-        serving.join()
+        ready(f"http://{ADDRESS}:{server.server_port}/")
+        # it looks up twice a second; a plain wait was seen to miss Ctrl-C once a page was made
+        server.serve_forever()
     except KeyboardInterrupt:
-        server.shutdown()
+        return
     finally:
         server.server_close()
         live.stop()

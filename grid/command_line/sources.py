@@ -7,7 +7,7 @@ from typing import get_args
 
 from rich.console import Console
 
-from analysis.loading import Records, load_records
+from analysis.records.loading import Records, load_records
 from search_spaces.metrics import Metric
 from search_spaces.settings import SpaceError
 from search_spaces.space import Objective

@@ -15,8 +15,8 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from analysis.configurations import Floats
-from analysis.loading import FACTORS, Records
+from analysis.records.configurations import Floats
+from analysis.records.loading import FACTORS, Records
 from search_spaces.metrics import RATES, Metric, PromptSet, Verdict
 from search_spaces.space import DEFAULT_OBJECTIVES
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from analysis.loading import FACTORS, OWN_COLUMNS, Records
+from analysis.records.loading import FACTORS, OWN_COLUMNS, Records
 from search_spaces.space import Objective
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.examples import EXAMPLES, example
-from analysis.loading import load_records
+from analysis.records.loading import load_records
 from grid.judging import JUDGEMENT_SCHEMA
 from grid.records import RECORD_SCHEMA, RESPONSE_SCHEMA
 from grid.study import open_study

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from analysis.examples import example
-from analysis.loading import load_records
 from analysis.notebooks.tables import agreements, frame_of, table
+from analysis.records.loading import load_records
 from search_spaces.metrics import Metric
 
 BOUNDED = "50.0 % (40.0 % to 60.0 %)"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.configurations import configurations, outcomes
-from analysis.loading import load_records
+from analysis.records.configurations import configurations, outcomes
+from analysis.records.loading import load_records
 from search_spaces.metrics import RATES
 from tests.analysis.simulations import HARM, Layout, Simulation
 

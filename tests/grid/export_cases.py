@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.loading import read_table
+from analysis.records.loading import read_table
 from grid.command_line.running import run_space
 from grid.export import Exported, export_cell
 from grid.plan import PlannedCell

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from analysis.draws import draw
-from analysis.front_uncertainty import uncertain_fronts
-from analysis.loading import load_records
+from analysis.fronts.uncertain import uncertain_fronts
+from analysis.records.loading import load_records
+from analysis.uncertainty.draws import draw
 from grid.command_line.app import main
 from grid.command_line.front_tables import front_table
 from grid.records import RECORD_SCHEMA

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analysis.loading import load_records
+from analysis.records.loading import load_records
 from grid.compaction import compact
 from grid.records import RECORD_SCHEMA, RESPONSE_SCHEMA
 from grid.storage import Storage

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.loading import load_records
+from analysis.records.loading import load_records
 
 Rows = list[dict[str, Any]]
 Keep = Callable[[dict[str, Any]], bool]

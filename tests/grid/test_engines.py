@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.loading import load_records
+from analysis.records.loading import load_records
 from grid.records import RECORD_SCHEMA, RESPONSE_SCHEMA
 from grid.study import open_study
 from tests.grid.conftest import Trilemma, preset, run_ok, write_space

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import trainables.judges.phrases
-from analysis.loading import load_records
+from analysis.records.loading import load_records
 from grid.compaction import compact
 from grid.judging import judge_study, store_labels
 from grid.storage import Storage

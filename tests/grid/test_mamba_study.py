@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from analysis.loading import load_records
+from analysis.records.loading import load_records
 from tests.grid.conftest import Trilemma, preset, run_ok, write_space
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from analysis.loading import load_records
+from analysis.records.loading import load_records
 from grid.worlds import world_folder
 from search_spaces.compressions import Gptq, NoCompression
 from search_spaces.contents import content_of

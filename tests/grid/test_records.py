@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter
 
-from analysis.loading import load_records
+from analysis.records.loading import load_records
 from grid.plan import PlannedCell, plan
 from grid.records import (
     ANSWER_SCHEMA,

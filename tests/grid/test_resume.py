@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from analysis.loading import load_records
+from analysis.records.loading import load_records
 from grid.stage import Stage
 from grid.storage import Storage
 from grid.store import Store

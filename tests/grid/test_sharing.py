@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from analysis.examples import example
-from analysis.loading import load_records
+from analysis.records.loading import load_records
 from grid.sharing import PLACES, share_study
 from grid.study import open_study
 from search_spaces.settings import SpaceError

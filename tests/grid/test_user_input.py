@@ -9,7 +9,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, set_seed
 
-from analysis.loading import load_records
+from analysis.records.loading import load_records
 from tests.grid.conftest import Trilemma, run_ok
 
 WORDS = [f"w{i}" for i in range(60)]

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from analysis.configurations import Mask
-from analysis.draws import Draws
-from analysis.front_uncertainty import UncertainFront, uncertain_front
+from analysis.fronts.uncertain import UncertainFront, uncertain_front
 from analysis.pictures.axes import interval_text, name_of
+from analysis.records.configurations import Mask
 from analysis.report.evidence import Evidence
 from analysis.report.findings.fronts import SURE, noisy_metrics
 from analysis.report.findings.releases import Releases, worst_releases
 from analysis.report.findings.statement import Finding, Section
 from analysis.report.words import NO_BREAK, counted, first_few, listed, named
+from analysis.uncertainty.draws import Draws
 
 LEAD = (
     "An adversary picks the attack, so a front over all cells compares what nobody can choose "

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from analysis.losses import MARGIN
+from analysis.effects.losses import MARGIN
 from analysis.pictures.axes import name_of
 from analysis.report.evidence import Evidence
 from analysis.report.findings.statement import Finding, Section

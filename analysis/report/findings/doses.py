@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from analysis.effects.safety_doses import BOUND, SHARE, SURE
 from analysis.report.evidence import Evidence
 from analysis.report.findings.statement import Finding, Section
 from analysis.report.words import capitalized, counted, first_few, listed, named, percent
-from analysis.safety_doses import BOUND, SHARE, SURE
 
 PLACE = ("study", "model", "device", "safety_form", "calibration_data", "order")
 """Factors beside compression that doses are told for apart; named where they vary."""

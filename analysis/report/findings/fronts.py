@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from analysis.front_uncertainty import UncertainFront
+from analysis.fronts.uncertain import UncertainFront
 from analysis.pictures.axes import interval_text, name_of
 from analysis.report.evidence import Evidence
 from analysis.report.findings.statement import Finding, Section

@@ -2,7 +2,7 @@
 
 from itertools import combinations
 
-from analysis.agreement import ALL, Agreement, agreement
+from analysis.judges.agreement import ALL, Agreement, agreement
 from analysis.report.evidence import Evidence
 from analysis.report.findings.statement import Finding, Section
 from analysis.report.words import counted, listed, named, percent

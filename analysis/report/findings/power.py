@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
+from analysis.effects.power import OVER_PROMPTS, OVER_SEEDS
 from analysis.pictures.axes import name_of
-from analysis.power import OVER_PROMPTS, OVER_SEEDS
 from analysis.report.evidence import Evidence
 from analysis.report.findings.statement import Finding
 from analysis.report.words import capitalized, listed

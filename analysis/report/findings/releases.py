@@ -7,11 +7,11 @@ import moocore
 import numpy as np
 import polars as pl
 
-from analysis.configurations import Floats, varying
-from analysis.draws import Draws
-from analysis.front import losses, nondominated
-from analysis.labels import cell_label
-from analysis.pooling import pooled
+from analysis.fronts.dominance import losses, nondominated
+from analysis.records.configurations import Floats, varying
+from analysis.records.labels import cell_label
+from analysis.uncertainty.draws import Draws
+from analysis.uncertainty.pooling import pooled
 from search_spaces.metrics import Metric
 from search_spaces.space import Objective
 

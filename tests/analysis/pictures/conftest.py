@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from analysis.draws import Draws, draw
-from analysis.front_uncertainty import UncertainFront, uncertain_front
-from analysis.loading import Records
+from analysis.fronts.uncertain import UncertainFront, uncertain_front
+from analysis.records.loading import Records
+from analysis.uncertainty.draws import Draws, draw
 from search_spaces.metrics import Metric, PromptSet
 from tests.analysis.simulations import HARM, OVER_REFUSAL, Layout, Simulation, Truth
 

@@ -1,7 +1,7 @@
 """The list of all pictures has what the records have, and nothing else."""
 
-from analysis.loading import Records
 from analysis.pictures import album
+from analysis.records.loading import Records
 from search_spaces.space import Objective
 from tests.analysis.pictures.reading import texts
 from tests.analysis.tables import records_of

@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from analysis.configurations import Configurations
-from analysis.draws import Draws, draw
+from analysis.effects.prices import price_of_safety as priced
 from analysis.pictures import (
     attack_dose_response,
     heatmaps,
@@ -17,8 +16,9 @@ from analysis.pictures import (
 from analysis.pictures.dose_axis import dose_axis
 from analysis.pictures.heatmaps import NOT_MEASURED
 from analysis.pictures.panels import MOST_PANELS
-from analysis.pooling import pooled
-from analysis.prices import price_of_safety as priced
+from analysis.records.configurations import Configurations
+from analysis.uncertainty.draws import Draws, draw
+from analysis.uncertainty.pooling import pooled
 from search_spaces.metrics import Metric
 from search_spaces.space import Objective
 from tests.analysis.pictures.reading import points, texts, told

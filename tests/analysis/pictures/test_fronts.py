@@ -7,9 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from analysis.draws import Draws, draw
-from analysis.front_uncertainty import UncertainFront, uncertain_front
-from analysis.loading import Records
+from analysis.fronts.uncertain import UncertainFront, uncertain_front
 from analysis.pictures import (
     front_pair,
     front_pairs,
@@ -18,6 +16,8 @@ from analysis.pictures import (
     probability_ranking,
 )
 from analysis.pictures.style import NOTE_CHARACTERS
+from analysis.records.loading import Records
+from analysis.uncertainty.draws import Draws, draw
 from search_spaces.metrics import Metric, PromptSet
 from search_spaces.space import Objective
 from tests.analysis.pictures.reading import points, texts, title_lines, told

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.front_uncertainty import UncertainFront
+from analysis.fronts.uncertain import UncertainFront
 from analysis.pictures import front_pair, parallel_coordinates
 from analysis.pictures.static import COLUMN_WIDTH, browser, find_chromium, write_static
 from search_spaces.settings import SpaceError

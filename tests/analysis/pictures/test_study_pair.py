@@ -3,10 +3,10 @@
 import polars as pl
 import pytest
 
-from analysis.comparison import Comparison, compare, paired_differences
+from analysis.effects.comparison import Comparison, compare, paired_differences
 from analysis.examples import example
-from analysis.loading import Records, load_records
 from analysis.pictures.study_pair import study_pair
+from analysis.records.loading import Records, load_records
 
 
 @pytest.fixture(scope="module")

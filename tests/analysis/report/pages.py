@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from analysis.loading import load_records
+from analysis.records.loading import load_records
 from analysis.report.evidence import Evidence
 from analysis.report.page import report
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.loading import load_records
+from analysis.records.loading import load_records
 from analysis.report.design import design, question
 from analysis.report.evidence import Evidence
 from analysis.report.findings.everything import findings

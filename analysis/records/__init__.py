@@ -1,0 +1,1 @@
+"""Where a study's numbers come from: one table of cells, and what each answered."""

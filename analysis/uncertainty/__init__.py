@@ -1,0 +1,1 @@
+"""What other prompts and seeds would have shown."""
