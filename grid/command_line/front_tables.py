@@ -18,6 +18,7 @@ CELL_TOLD_IF_VARYING = ("order", "seed", "calibration_seed", "study")
 TITLES = {"order": "attack\ncomes", "calibration_data": "calibrated\non"}
 INLINE_COLUMNS = 3
 CELL_CHARACTERS = 6
+LABEL_CHARACTERS = 13
 MOST_SHOWN = 12
 """Of what is not on the measured front and could be."""
 BYTES = ("weights_bytes_disk", "weights_bytes_loaded", "peak_memory_bytes")
@@ -34,7 +35,7 @@ def front_table(front: UncertainFront, device: str) -> RenderableType:
     inline = len(front.objectives) + len(told) <= INLINE_COLUMNS
     where = f" on {device}" if device else ""
     table = _table(f"Pareto front{where}: {surely} of {len(every)} configurations", inline)
-    factors = _factor_columns(table, every)
+    factors = _factor_columns(table, rows)
     _objective_columns(table, front.objectives)
     for name in told:
         table.add_column(TITLES.get(name, name), no_wrap=True)
@@ -44,7 +45,7 @@ def front_table(front: UncertainFront, device: str) -> RenderableType:
             *(_factor(row, name) for name in factors),
             *(_with_interval(row, o.metric, " " if inline else "\n") for o in front.objectives),
             *(_factor(row, name) for name in told),
-            f"{row['probability']:.2f}".removeprefix("0"),
+            _share(row["probability"]),
             end_section=number == surely - 1 < len(rows) - 1,
         )
     return Group(table, *_notes(front))
@@ -54,11 +55,12 @@ def cells_table(ok: pl.DataFrame, objectives: Sequence[Objective]) -> Renderable
     """Every ok cell by its id, on the front or not."""
     told = varying(ok, CELL_TOLD_IF_VARYING)
     table = _table(f"{len(ok)} ok cells", len(objectives) + len(told) < INLINE_COLUMNS)
-    factors = _factor_columns(table, ok)
+    rows = ok.to_dicts()
+    factors = _factor_columns(table, rows)
     _objective_columns(table, objectives)
     for name in ("cell", *told):
         table.add_column(TITLES.get(name, name.replace("_", "\n")), no_wrap=True)
-    for row in ok.to_dicts():
+    for row in rows:
         table.add_row(
             *(_factor(row, name) for name in factors),
             *(_value(row, objective.metric) for objective in objectives),
@@ -124,24 +126,30 @@ def _noise_words(noise: Collection[str]) -> list[str]:
 
 def _table(title: str, roomy: bool) -> Table:
     # all fits 80 characters; many columns need the blanks between them
-    return Table(title=title, box=SIMPLE_HEAD, padding=(0, int(roomy), 0, 0), pad_edge=False)
+    padding = (0, int(roomy), 0, 0)
+    return Table(title=title, box=SIMPLE_HEAD, padding=padding, pad_edge=False, show_edge=False)
 
 
-def _factor_columns(table: Table, rows: pl.DataFrame) -> list[str]:
+def _factor_columns(table: Table, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Adds the columns of the three factors; where there are none, what the rows are called."""
     titles = {
         "safety_examples": ("safety\nexamples", "right"),
         "attack": ("attack\nrows×epochs", "left"),
         "compression": ("compression", "left"),
     }
-    known = [name for name in titles if rows[name].is_not_null().any()]
+    known = [name for name in titles if any(row[name] is not None for row in rows)]
     if not known:
         table.add_column("name")
-        return ["label" if "label" in rows.columns else "cell"]
+        return ["label" if rows and "label" in rows[0] else "cell"]
     for name in known:
         title, side = titles[name]
-        wrapped = name != "compression"
-        table.add_column(title, justify="right" if side == "right" else "left", no_wrap=wrapped)
+        # labels break rather than vanish where objectives need the room
+        longest = max(len(_factor(row, name)) for row in rows)
+        table.add_column(
+            title,
+            justify="right" if side == "right" else "left",
+            min_width=min(longest, LABEL_CHARACTERS),
+        )
     return known
 
 
