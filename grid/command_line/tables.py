@@ -105,5 +105,5 @@ def files_note(study: str) -> str:
     """Where a study's tables are."""
     return (
         f"Records: {study}/records/*.parquet   Responses: {study}/responses/*.parquet\n"
-        f"Again: trilemma front {study}"
+        f"Again: trilemma front {study}   In full: trilemma report {study} --to report.html"
     )
