@@ -61,7 +61,7 @@ class LiveStudy:
         """The whole page. Raises what reading raises, if there is no page yet."""
         with self._lock:
             if not self._page:
-                self._build()
+                self._try_building()
         return self._page
 
     def parts(self) -> str:
@@ -84,8 +84,10 @@ class LiveStudy:
 
     def stop(self) -> None:
         """Waits for a page that is being made: Python must not end amid a native library's work."""
-        if self._builder is not None:
-            self._builder.join()
+        with self._lock:
+            builder = self._builder
+        if builder is not None:
+            builder.join()
 
     def _look(self, now: float) -> None:
         busy = self._builder is not None and self._builder.is_alive()
@@ -102,9 +104,16 @@ class LiveStudy:
 
     def _rebuild(self) -> None:
         try:
-            self._build()
+            self._try_building()
         except Exception as error:
             self.text = f"The page could not be renewed: {type(error).__name__}: {error}"
+
+    def _try_building(self) -> None:
+        try:
+            self._build()
+        except KeyboardInterrupt as stop:
+            # polars raises it in the thread that reads; the main one has heard of it, too
+            raise InterruptedError("stopped from the keyboard") from stop
 
     def _build(self) -> None:
         began = time.monotonic()

@@ -35,7 +35,7 @@ def serve_study(root: str, port: int, judge: str | None, ready: Callable[[str], 
     server = make_server(live, port)
     try:
         ready(f"http://{ADDRESS}:{server.server_port}/")
-        # it looks up twice a second; a plain wait was seen to miss Ctrl-C once a page was made
+        # looks up twice a second: where polars is loaded, Ctrl-C does not wake a thread that waits
         server.serve_forever()
     except KeyboardInterrupt:
         return
