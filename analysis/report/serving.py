@@ -41,6 +41,8 @@ Files = frozenset[tuple[str, int, float]]
 class LiveStudy:
     """The page of a study as it is now; made again in the background when its files changed."""
 
+    sources: tuple[str, ...]
+    """Folders of the studies whose files are watched."""
     read: Callable[[], Records]
     progress: Callable[[], str]
     """What is done, running and missing, in words; asked about once a second."""
@@ -49,7 +51,6 @@ class LiveStudy:
     _version: int = 0
     _page: str = ""
     _parts: str = ""
-    _sources: tuple[str, ...] = ()
     _seen: Files | None = None
     _looked: float = 0.0
     _next: float = 0.0
@@ -93,7 +94,7 @@ class LiveStudy:
         busy = self._builder is not None and self._builder.is_alive()
         try:
             self.text = self.progress()
-            changed = files_of(self._sources) != self._seen
+            changed = files_of(self.sources) != self._seen
         except (OSError, ValueError) as error:
             # a study is written to while it is read: the next look will see it whole
             self.text = f"The study could not be read just now: {error}"
@@ -118,15 +119,12 @@ class LiveStudy:
     def _build(self) -> None:
         began = time.monotonic()
         # before reading: what lands meanwhile makes another page
-        seen = files_of(self._sources) if self._sources else None
-        records = self.read()
-        if seen is None:
-            seen = files_of(records.sources)
-        evidence = Evidence(records)
+        seen = files_of(self.sources)
+        evidence = Evidence(self.read())
         self.text = self.progress()
         live = Live(f"{self._session}-{self._version + 1}", self.text)
         self._page, self._parts = live_pages(evidence, live)
-        self._sources, self._seen, self._version = records.sources, seen, self._version + 1
+        self._seen, self._version = seen, self._version + 1
         self._next = time.monotonic() + REST * (time.monotonic() - began)
 
 

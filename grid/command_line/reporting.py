@@ -31,7 +31,7 @@ def serve_study(root: str, port: int, judge: str | None, ready: Callable[[str], 
     Raises SpaceError where there is no study, and for a busy port.
     """
     study = open_study(root)
-    live = LiveStudy(lambda: load_records(root, judge=judge), StudyProgress(study).text)
+    live = LiveStudy((root,), lambda: load_records(root, judge=judge), StudyProgress(study).text)
     server = make_server(live, port)
     try:
         ready(f"http://{ADDRESS}:{server.server_port}/")

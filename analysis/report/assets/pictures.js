@@ -28,7 +28,7 @@ function whenIdle(page) {
     requestIdleCallback(async () => {
       await draw(page, next);
       whenIdle(page);
-    });
+    }, { timeout: 50 });
   } else {
     document.body.dataset.pictures = "drawn";
   }

@@ -22,7 +22,7 @@ LATE = Cell(100, 30, "gptq 4", complies=2)
 @contextmanager
 def served(study: str) -> Iterator[int]:
     """The port at which a study is served."""
-    live = LiveStudy(lambda: load_records(study), lambda: "1 stage is running")
+    live = LiveStudy((study,), lambda: load_records(study), lambda: "1 stage is running")
     server = make_server(live, 0)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -134,13 +134,13 @@ def test_head_has_no_body(port: int) -> None:
 
 
 def test_listens_on_this_machine_only(tmp_path: Path) -> None:
-    live = LiveStudy(lambda: load_records(str(tmp_path)), str)
+    live = LiveStudy((), lambda: load_records(str(tmp_path)), str)
     with make_server(live, 0) as server:
         assert server.server_address[0] == "127.0.0.1"
 
 
 def test_a_busy_port_is_told_in_one_line(tmp_path: Path) -> None:
-    live = LiveStudy(lambda: load_records(str(tmp_path)), str)
+    live = LiveStudy((), lambda: load_records(str(tmp_path)), str)
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
@@ -152,7 +152,7 @@ def test_a_busy_port_is_told_in_one_line(tmp_path: Path) -> None:
 def test_a_study_that_cannot_be_read_later_leaves_the_last_page(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study", GRID[:1])
     answers = [load_records(study)]
-    live = LiveStudy(lambda: answers.pop(), lambda: "running")
+    live = LiveStudy((study,), lambda: answers.pop(), lambda: "running")
     page = live.page()
     write_cell(tmp_path / "study", LATE)
     live._looked = live._next = 0.0
