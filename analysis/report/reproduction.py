@@ -97,7 +97,9 @@ def _commands(evidence: Evidence, studies: tuple[SourceStudy, ...]) -> list[str]
     sources = " ".join(shlex.quote(str(s)) for s in [*evidence.records.sources, *tables])
     judge = f" --judge {shlex.quote(evidence.records.judge)}" if evidence.records.judge else ""
     if sources:
-        commands.append(f"trilemma report {sources}{judge} --to report.html")
+        command = f"trilemma report {sources}{judge} --to report.html"
+        # how a table's columns were named is not kept
+        commands.append(f"{command}  # and --column, --objective as given" if tables else command)
     return commands
 
 

@@ -1,7 +1,7 @@
 """Small pieces of sentences: lists, counts, directions."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from analysis.pictures.axes import name_of
 from search_spaces.space import Objective
@@ -42,6 +42,12 @@ def signed(points: float) -> str:
 def capitalized(text: str) -> str:
     """The text with its first letter large, the others as they are."""
     return text[:1].upper() + text[1:]
+
+
+def place(row: Mapping[str, object], names: Sequence[str]) -> str:
+    """` (nano_seeds, cpu)`: those of a row's factors, of paths the last part; empty for none."""
+    told = [str(row[name]).rpartition("/")[2] for name in names if row[name] is not None]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def named(label: object) -> str:

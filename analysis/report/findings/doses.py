@@ -7,7 +7,7 @@ import polars as pl
 from analysis.effects.safety_doses import BOUND, SHARE, SURE
 from analysis.report.evidence import Evidence
 from analysis.report.findings.statement import Finding, Section
-from analysis.report.words import capitalized, counted, first_few, listed, named, percent
+from analysis.report.words import capitalized, counted, first_few, listed, named, percent, place
 
 PLACE = ("study", "model", "device", "safety_form", "calibration_data", "order")
 """Factors beside compression that doses are told for apart; named where they vary."""
@@ -44,7 +44,7 @@ def _smallest(table: pl.DataFrame) -> Iterator[Finding]:
             # what was not measured to suffice may do so in some draws
             most = f"at most {first['largest_dose']}"
             sentences.append(f"no swept dose, {most}, did for {_compressions(never)}")
-        yield Finding(title + _where(first, several), f"{capitalized('; '.join(sentences))}.")
+        yield Finding(title + place(first, several), f"{capitalized('; '.join(sentences))}.")
 
 
 def _undoing(table: pl.DataFrame) -> Iterator[Finding]:
@@ -58,7 +58,7 @@ def _undoing(table: pl.DataFrame) -> Iterator[Finding]:
                 "safety_examples", maintain_order=True
             )
         ]
-        title = f"What {method} undoes" + _where(first, several)
+        title = f"What {method} undoes" + place(first, several)
         yield Finding(title, f"{capitalized('; '.join(parts))}.")
 
 
@@ -91,8 +91,3 @@ def _compressions(rows: pl.DataFrame) -> str:
 
 def _varying(table: pl.DataFrame) -> list[str]:
     return [name for name in PLACE if table[name].drop_nulls().n_unique() > 1]
-
-
-def _where(row: dict[str, object], several: list[str]) -> str:
-    told = [str(row[name]).replace("_", " ") for name in several if row[name] is not None]
-    return f" ({', '.join(told)})" if told else ""

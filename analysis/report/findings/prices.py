@@ -6,9 +6,10 @@ from typing import Any
 import polars as pl
 
 from analysis.pictures.axes import interval_text, name_of
+from analysis.records.configurations import varying
 from analysis.report.evidence import Evidence
 from analysis.report.findings.statement import Finding, Section
-from analysis.report.words import listed, named, percent, signed
+from analysis.report.words import listed, named, percent, place, signed
 from search_spaces.metrics import Metric
 
 LEAD = (
@@ -26,20 +27,18 @@ def price_section(evidence: Evidence) -> Section:
     """One finding an attack; none where harm was not measured."""
     table = evidence.prices
     found: list[Finding] = []
-    several = table["device"].n_unique() > 1
-    keys = ["study", "model", "device", "attack_label"]
-    for _, rows in table.group_by(keys, maintain_order=True):
+    several = varying(table, ["study", "model", "device"])
+    for _, rows in table.group_by("attack_label", *several, maintain_order=True):
         found += _after(rows, several)
     return Section("The price of safety", found, LEAD)
 
 
-def _after(rows: pl.DataFrame, several: bool) -> Iterator[Finding]:
+def _after(rows: pl.DataFrame, several: list[str]) -> Iterator[Finding]:
     first = rows.row(0, named=True)
     title = (
         "Without an attack" if first["attack_label"] == "none" else f"After {first['attack_label']}"
     )
-    if several:
-        title += f" on {first['device']}"
+    title += place(first, several)
     kept = rows.filter((pl.col("feasible") >= SURE) & pl.col("helpfulness").is_not_null())
     if kept.is_empty():
         yield Finding(title, "No release surely keeps harm under any bound below 100 %.")
