@@ -17,14 +17,20 @@ def rows_frame(
 ) -> go.Figure:
     """Writes labels at the left and values at the right of rows 0, 1, .. from the top, and frames
     the figure. The figure's own marks stand at these heights."""
+    told = list(figure.layout.annotations)
     for number, (label, value) in enumerate(zip(labels, values, strict=True)):
         short = label if len(label) <= LABEL_CHARACTERS else f"{label[: LABEL_CHARACTERS - 1]}…"
         for text, side, x in ((short, "left", 0), (value, "right", 1)):
-            figure.add_annotation(
-                text=lines(text, LABEL_CHARACTERS + 1), x=x, xref="x domain", xanchor=side,
-                y=number - 0.16, yref="y", yanchor="bottom", showarrow=False, borderpad=0,
-                font={"size": TEXT, "color": INK}, bgcolor="rgba(255,255,255,0.85)",
+            told.append(
+                {
+                    "text": lines(text, LABEL_CHARACTERS + 1), "x": x, "xref": "x domain",
+                    "xanchor": side, "y": number - 0.16, "yref": "y", "yanchor": "bottom",
+                    "showarrow": False, "borderpad": 0, "font": {"size": TEXT, "color": INK},
+                    "bgcolor": "rgba(255,255,255,0.85)",
+                }
             )  # fmt: skip
+    # at once: plotly checks all that are there whenever one is added
+    figure.update_layout(annotations=told)
     figure.update_yaxes(
         range=[len(labels) - 0.55, -0.75], visible=False, fixedrange=True, zeroline=False
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from analysis.fronts.uncertain import UncertainFront
+from analysis.fronts.uncertain import PLAUSIBLE, UncertainFront
 from analysis.pictures.axes import interval_text, name_of
 from analysis.report.evidence import Evidence
 from analysis.report.findings.statement import Finding, Section
@@ -17,8 +17,6 @@ from search_spaces.metrics import Metric
 SURE = 0.95
 """P(non-dominated) from which a configuration is called surely on the front."""
 LIKELY = 0.5
-UNSETTLED = 0.05
-"""P(non-dominated) above which what was not measured on the front may yet be on it."""
 
 
 def front_sections(evidence: Evidence) -> Iterator[Section]:
@@ -99,12 +97,12 @@ def _unsettled(table: pl.DataFrame) -> Iterator[Finding]:
             f"{first_few(told)}.",
             "Of many configurations the luckiest stand out, so the measured front is too good.",
         )
-    off = table.filter(~pl.col("on_front") & (pl.col("probability") > UNSETTLED))
+    off = table.filter(~pl.col("on_front") & pl.col("plausible"))
     if len(off):
         told = [_likely(row) for row in off.head(4).to_dicts()]
         yield Finding(
             "Not on it as measured, and may yet be",
-            f"{counted(len(off), 'configuration')} with P above {UNSETTLED}, above all "
+            f"{counted(len(off), 'configuration')} with P of {PLAUSIBLE} or more, above all "
             f"{listed(told)}.",
         )
 
