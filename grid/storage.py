@@ -34,7 +34,7 @@ class Storage:
         """True if the file is there."""
         try:
             self._files.info(self._at(name))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False  # any other error is not an answer
         return True
 

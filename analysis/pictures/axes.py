@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite, log10
+from sys import float_info
 from typing import Any
 
 from analysis.pictures.style import GRID, INK, TEXT
@@ -127,7 +128,8 @@ def span_of(metric: Metric, values: Iterable[float], room: float = 0.05) -> Span
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if low > 0 and high / low > LOG_FACTOR and metric not in RATES:
         pad = (high / low) ** room
-        return Span(low / pad, high * pad, True)
+        # the least of numbers has no room below it
+        return Span(max(low / pad, float_info.min), high * pad, True)
     share = metric in RATES and high <= 1
     # equal values need room as well, and a rate must not look spread out that hardly is
     least = 0.1 if share else 0.05 * abs(high) or 1.0

@@ -67,7 +67,21 @@ def _typed(path: str, column: pl.Series, wanted: Any, theirs: str) -> pl.Series:
     if len(lost):
         kind = "text" if wanted == pl.String else "a number"
         raise SpaceError(path, column.name, f"column '{theirs}' has '{lost[0]}'; allowed: {kind}")
-    return typed.fill_nan(None) if wanted == pl.Float64 else typed
+    if wanted != pl.Float64:
+        return typed
+    _refuse_impossible(path, typed, theirs)
+    return typed.fill_nan(None)
+
+
+def _refuse_impossible(path: str, numbers: pl.Series, theirs: str) -> None:
+    endless = numbers.filter(numbers.is_infinite())
+    if len(endless):
+        raise SpaceError(
+            path, numbers.name, f"column '{theirs}' has {endless[0]}; allowed: a finite number"
+        )
+    if numbers.name.endswith(("_se", "_iqr", "_n")) and (numbers < 0).any():
+        worst = numbers.filter(numbers < 0)[0]
+        raise SpaceError(path, numbers.name, f"column '{theirs}' has {worst}; allowed: 0 or more")
 
 
 def _refuse_doubles(path: str, cells: pl.Series, theirs: str) -> None:

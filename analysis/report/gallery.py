@@ -96,7 +96,8 @@ def _of_front(front: UncertainFront, number: int, where: str) -> Iterator[Pictur
     yield Picture(
         f"ranking-{number}",
         probability_ranking(front, RANKED),
-        "A bar is the share of draws, each with prompts and seeds as they might have been, in "
+        "A bar is the share of draws, each with prompts and seeds as they might have been and "
+        "configurations pooled with those that share their levels, in "
         f"which no other configuration beats this one on every objective at once.{where}",
     )
     for x, y in combinations([objective.metric for objective in front.objectives], 2):

@@ -300,6 +300,8 @@ def show_front(records: "Records", as_json: bool = False) -> None:
 
     metrics = [objective.metric for objective in records.objectives]
     found = uncertain_fronts(draw(records, metrics), records.objectives)
+    for name in records.unreadable_responses:
+        Console(stderr=True).print(f"warning: responses/{name} is unreadable and was left out")
     if as_json:
         wanted = [objective.model_dump() for objective in records.objectives]
         values = [front_tables.front_values(front, device) for device, front in found.items()]

@@ -28,7 +28,7 @@ def front_table(front: UncertainFront, device: str) -> RenderableType:
     """The front's configurations: factors, each objective with its interval, and how surely."""
     rows = _best_first(front)
     if not rows:
-        return Group("No ok cell has all objectives: no front.")
+        return Group(f"No ok cell has all of {_names(front)}: no front.")
     every = front.table
     surely = sum(row["on_front"] for row in rows)
     told = varying(every, TOLD_IF_VARYING)
@@ -85,6 +85,10 @@ def front_values(front: UncertainFront, device: str) -> dict[str, Any]:
     }
 
 
+def _names(front: UncertainFront) -> str:
+    return ", ".join(objective.metric for objective in front.objectives)
+
+
 def _best_first(front: UncertainFront) -> list[dict[str, Any]]:
     """What is on the front, best on the first objective first; then what most probably is."""
     order = [o.metric for o in front.objectives]
@@ -108,7 +112,8 @@ def _notes(front: UncertainFront) -> list[str]:
     below = f" The lower part: {shown} more that could be on it." if more else ""
     return [
         f"↑ more is better, ↓ less is better; {over}P: how probable it is that no other is as good "
-        f"on every objective and better on one.{doubt}{below}",
+        "on every objective and better on one, configurations pooled by their factors."
+        f"{doubt}{below}",
         f"Hypervolume: {front.hypervolume_low:.3f} to {front.hypervolume_high:.3f} of the box "
         "between the best and the worst (95 %).",
     ]
@@ -117,7 +122,8 @@ def _notes(front: UncertainFront) -> list[str]:
 def _noise_words(noise: Collection[str]) -> list[str]:
     """What intervals are over, each once: prompts, seeds."""
     words = {
-        "prompts": "prompts", "counts": "prompts", "standard errors": "standard errors",
+        "prompts": "prompts", "counts": "numbers of prompts (answers are missing: not paired)",
+        "standard errors": "standard errors",
         "seeds": "seeds",
     }  # fmt: skip
     found = (word for part, word in words.items() if any(part in name for name in noise))

@@ -16,6 +16,10 @@ def write_report(records: Records, to: Path) -> float:
     """Writes the report as one file; gives its size in bytes. Raises SpaceError for a bad path."""
     if to.is_dir():
         raise SpaceError("--to", str(to), "is a folder; name a file, such as report.html")
+    for source in records.table["study"].unique():
+        own = Path(source).resolve()
+        if own in (to.resolve(), *to.resolve().parents) and own.exists():
+            raise SpaceError("--to", str(to), f"is {source} or lies in it; name another file")
     content = report(Evidence(records)).encode()
     try:
         to.parent.mkdir(parents=True, exist_ok=True)

@@ -45,6 +45,7 @@ def read_sources(
 
 def _columns(given: Sequence[str]) -> dict[str, str]:
     pairs = [_pair(text, "--column", "ours=theirs") for text in given]
+    _refuse_doubles("--column", [ours for ours, _ in pairs])
     return dict(pairs)
 
 
@@ -61,7 +62,14 @@ def _objectives(given: Sequence[str]) -> tuple[Objective, ...]:
         found.append(
             Objective.model_validate({"metric": metric, "direction": DIRECTIONS[direction]})
         )
+    _refuse_doubles("--objective", [objective.metric for objective in found])
     return tuple(found)
+
+
+def _refuse_doubles(option: str, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise SpaceError(option, name, "is given more than once; name it once")
 
 
 def _pair(text: str, option: str, form: str) -> tuple[str, str]:

@@ -196,6 +196,20 @@ def test_options_of_the_other_engine_are_refused(type_in: Type, tmp_path: Path) 
     assert "--slots" in answer.refusal()
 
 
+@pytest.mark.parametrize("verb", ["status", "serve"])
+def test_a_file_is_no_study(type_in: Type, tmp_path: Path, verb: str) -> None:
+    (tmp_path / "table.csv").write_text("safety\n1\n")
+    assert "no study here" in type_in(verb, str(tmp_path / "table.csv")).refusal()
+
+
+def test_report_does_not_overwrite_what_it_reads(type_in: Type, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("name,safety\na,0.5\n")
+    answer = type_in("report", str(table), "--objective", "safety=max", "--to", str(table))
+    assert "name another file" in answer.refusal()
+    assert table.read_text().startswith("name,safety")
+
+
 def test_world_over_a_file_is_refused(type_in: Type, tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     assert "is a file" in type_in("nano", str(tmp_path / "taken")).refusal()
@@ -408,6 +422,7 @@ def test_published_table_is_a_front_with_probabilities(type_in: Type, tmp_path: 
         (("--column", "safety"), "'safety' is not of the form ours=theirs"),
         (("--objective", "safty=max"), "no such metric; did you mean 'safety'?"),
         (("--objective", "safety=up"), "'up' is neither max nor min"),
+        (("--column", "safety=trust", "--column", "safety=bits"), "is given more than once"),
         ((), "name it with --column safety=THEIRS"),
     ],
 )

@@ -76,7 +76,8 @@ def _surely(front: UncertainFront, table: pl.DataFrame) -> Finding:
     measured = int(table["on_front"].sum())
     basis = (
         f"{measured} of {counted(len(table), 'configuration')} are on the front as measured; "
-        f"P is the share of {_replicates(front)} draws in which nothing dominates it."
+        f"P is the share of {_replicates(front)} draws in which nothing dominates it; they pool "
+        "configurations that share levels, so that luck does not make a front."
     )
     if sure.is_empty():
         best = table.row(0, named=True)

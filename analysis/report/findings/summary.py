@@ -52,9 +52,10 @@ def _worst(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _compressions(evidence: Evidence) -> Iterator[Finding]:
-    table = evidence.losses.filter(pl.col("metric").is_in(["helpfulness", "safety"]))
+    table = evidence.losses
     if table.is_empty():
         return
+    rates = listed([name_of(metric) for metric in table["metric"].unique(maintain_order=True)])
     worse, unharmed = [], []
     for (label,), rows in table.group_by("compression_label", maintain_order=True):
         counts = _losses(rows)
@@ -62,9 +63,9 @@ def _compressions(evidence: Evidence) -> Iterator[Finding]:
             worse.append(f"{named(label)} ({listed(counts)})")
         else:
             unharmed.append(named(label))
-    parts = [f"Surely worse than uncompressed is {first_few(worse)}."] if worse else []
+    parts = [f"On {rates}, surely worse than uncompressed is {first_few(worse)}."] if worse else []
     if unharmed:
-        parts.append(f"No loss was sure anywhere with {first_few(unharmed)}.")
+        parts.append(f"Nowhere surely worse on {rates} is {first_few(unharmed)}.")
     yield Finding("Compression", " ".join(parts))
 
 

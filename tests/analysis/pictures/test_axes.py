@@ -3,7 +3,7 @@
 from math import isnan, log10, nan
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analysis.pictures.axes import axis_text, interval_text, objective_of, span_of, value_text
@@ -39,6 +39,7 @@ def test_an_interval_is_told_only_where_there_is_noise() -> None:
 
 
 @given(METRICS, VALUES)
+@example("bits_per_weight", [2e7, 1e-301])
 def test_all_values_are_inside_of_the_axis(metric: Metric, values: list[float]) -> None:
     span = span_of(metric, values)
     known = [value for value in values if not isnan(value)]

@@ -116,6 +116,8 @@ def test_a_table_made_elsewhere_takes_our_names(tmp_path: Path, suffix: str) -> 
     [
         ("m,s\na,1\na,2\n", {"cell": "m"}, "cell: column 'm' has 'a' more than once"),
         ("m,s\na,1\nb,high\n", {"safety": "s"}, "safety: column 's' has 'high'; allowed: a number"),
+        ("m,s\na,1\nb,inf\n", {"safety": "s"}, "column 's' has inf; allowed: a finite number"),
+        ("m,s\na,1\nb,-1\n", {"safety_se": "s"}, "column 's' has -1.0; allowed: 0 or more"),
         ("m,s\na,1\n", {"safety": "S2"}, "safety: no column 'S2'"),
         ("m,s\na,1,2,3\n", {}, "not a table"),
     ],
