@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import torch
-
 from search_spaces.evaluation import Evaluation
 from search_spaces.metrics import PROMPT_SETS, RATES, Verdict
 from search_spaces.rows import read_rows
 from trainables.catalog import verb
 from trainables.checkpoint import Checkpoint
+from trainables.decoding import decode_greedily
 from trainables.evaluation.efficiency import Efficiency, measure_efficiency
 from trainables.evaluation.perplexity import perplexity
 from trainables.evaluation.rates import Estimate, rate
@@ -107,19 +106,5 @@ def generate(
             return_dict=True,
         )
         tokenizer.truncation_side = "right"
-        encoded = encoded.to(model.device)
-        encoded.pop("token_type_ids", None)
-        with torch.inference_mode():
-            output = model.generate(
-                **encoded,
-                do_sample=False,
-                # a model's own generation settings must not make greedy something else
-                num_beams=1,
-                repetition_penalty=1.0,
-                no_repeat_ngram_size=0,
-                max_new_tokens=settings.max_new_tokens,
-                pad_token_id=tokenizer.pad_token_id,
-            )
-        new_tokens = output[:, encoded["input_ids"].shape[1] :]
-        answers += tokenizer.batch_decode(new_tokens, skip_special_tokens=True)
+        answers += decode_greedily(model, tokenizer, encoded, settings.max_new_tokens)
     return answers

@@ -6,10 +6,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import torch
-
 from search_spaces.judges import GenerativeJudge
 from search_spaces.metrics import Verdict
+from trainables.decoding import decode_greedily
 from trainables.judges.answers import Answer, filled, in_batches
 from trainables.judges.models import judge_tokenizer
 from trainables.models import Tokenizer, free_device_memory, load_model
@@ -37,22 +36,8 @@ def judge(settings: GenerativeJudge, answers: Iterable[Answer]) -> Iterator[Verd
 def _read(
     settings: GenerativeJudge, model: Any, tokenizer: Tokenizer, answers: Sequence[Answer]
 ) -> list[Verdict]:
-    encoded = encode(settings, tokenizer, answers).to(model.device)
-    encoded.pop("token_type_ids", None)
-    with torch.inference_mode():
-        output = model.generate(
-            **encoded,
-            do_sample=False,
-            # a model's own generation settings must not make greedy something else
-            num_beams=1,
-            repetition_penalty=1.0,
-            no_repeat_ngram_size=0,
-            max_new_tokens=settings.max_new_tokens,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    said = tokenizer.batch_decode(
-        output[:, encoded["input_ids"].shape[1] :], skip_special_tokens=True
-    )
+    encoded = encode(settings, tokenizer, answers)
+    said = decode_greedily(model, tokenizer, encoded, settings.max_new_tokens)
     return [_verdict(settings, text) for text in said]
 
 
