@@ -61,7 +61,11 @@ class Study:
         """Ids of the cells that have an `ok` record."""
         done: set[str] = set()
         for name in self.storage.names("records"):
-            done |= _recorded_ok(self.storage, name)
+            try:
+                statuses = recorded_statuses(self.storage, name)
+            except (OSError, ValueError):
+                continue  # an unreadable record is no record: the cell is recorded again
+            done |= {cell for cell, status in statuses.items() if status == "ok"}
         return done
 
 
@@ -131,11 +135,14 @@ def _placeless(value: Any) -> Any:
     return [_placeless(v) for v in value] if isinstance(value, list) else value
 
 
-def _recorded_ok(storage: Storage, name: str) -> set[str]:
-    """The cells with an `ok` row in one file of records."""
-    try:
-        table = read_table(storage.read(f"records/{name}"))
-    except (OSError, ValueError):
-        return set()  # an unreadable record is no record: the cell is recorded again
+def recorded_statuses(storage: Storage, name: str) -> dict[str, str]:
+    """Each cell's status in one file of records; of several attempts `ok`, if one is.
+
+    Raises OSError or ValueError for a file that cannot be read.
+    """
+    table = read_table(storage.read(f"records/{name}"))
     rows = zip(table["cell"].to_pylist(), table["status"].to_pylist(), strict=True)
-    return {cell for cell, status in rows if status == "ok"}
+    statuses: dict[str, str] = {}
+    for cell, status in rows:
+        statuses[cell] = "ok" if "ok" in (status, statuses.get(cell)) else status
+    return statuses

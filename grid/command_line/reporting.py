@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from analysis.records.loading import Records, load_records, read_table
+from analysis.records.loading import Records, load_records
 from analysis.report.evidence import Evidence
 from analysis.report.page import report
 from analysis.report.serving import ADDRESS, LiveStudy, make_server
 from grid.stage import KINDS
-from grid.study import Study, open_study
+from grid.study import Study, open_study, recorded_statuses
 from search_spaces.settings import SpaceError
 
 
@@ -79,7 +79,7 @@ class StudyProgress:
         self._statuses = {}
         for name in storage.names("records"):
             try:
-                self._statuses[name] = known.get(name) or _statuses(storage.read(f"records/{name}"))
+                self._statuses[name] = known.get(name) or recorded_statuses(storage, name)
             except (OSError, ValueError):
                 continue  # half-written or broken: the page names it
         by_cell: dict[str, str] = {}
@@ -87,8 +87,3 @@ class StudyProgress:
             for cell, status in statuses.items():
                 by_cell[cell] = "ok" if "ok" in (status, by_cell.get(cell)) else status
         return by_cell
-
-
-def _statuses(content: bytes) -> dict[str, str]:
-    table = read_table(content)
-    return dict(zip(table["cell"].to_pylist(), table["status"].to_pylist(), strict=True))

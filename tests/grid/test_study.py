@@ -4,11 +4,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from grid.stage import Stage
+from grid.storage import Storage
 from grid.store import StageResult
-from grid.study import Study, create_study, open_study
+from grid.study import Study, create_study, open_study, recorded_statuses
 from grid.worlds import world_folder
 from search_spaces.loading import load_space
 from search_spaces.settings import SpaceError
@@ -105,3 +108,11 @@ def test_of_two_attacks_the_one_that_failed_is_the_cells(orders: Study) -> None:
     row = orders.record(cell, "RuntimeError: no answer")
     assert (row["attack_seconds"], row["attack_steps"]) == (4.0, 6)
     assert row["evaluation_seconds"] is None
+
+
+def test_a_cell_is_ok_in_whichever_order_its_attempts_are_packed(tmp_path: Path) -> None:
+    (tmp_path / "records").mkdir()
+    rows = {"cell": ["a", "a", "b"], "status": ["ok", "failed", "failed"]}
+    pq.write_table(pa.table(rows), tmp_path / "records" / "compacted-1.parquet")
+    found = recorded_statuses(Storage(str(tmp_path)), "compacted-1.parquet")
+    assert found == {"a": "ok", "b": "failed"}
